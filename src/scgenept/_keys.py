@@ -1,0 +1,49 @@
+"""Every AnnData key the package writes or reads is spelled here and nowhere else.
+
+Keys hold no ``/`` and everything stored under them survives ``write_h5ad`` and ``write_zarr``.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+CONTROL: Final = "ctrl"
+"""Canonical label of a control cell in ``obs["perturbation"]``."""
+
+# obs
+PERTURBATION: Final = "perturbation"
+IS_CONTROL: Final = "is_control"
+CONTROL_CELL: Final = "control_cell"
+SPLIT: Final = "split"
+SPLIT_SUBGROUP: Final = "split_subgroup"
+SIMULATED: Final = "simulated"
+
+# layers
+COUNTS: Final = "counts"
+CONTROL_LAYER: Final = "control"
+
+# var
+IN_TRAINING: Final = "in_training"
+HIGHLY_VARIABLE: Final = "highly_variable"
+
+# varm: genes x perturbations, figures of observed pseudobulks
+OBSERVED_MEAN: Final = "observed_mean"
+OBSERVED_STD: Final = "observed_std"
+
+# uns["scgenept"][...]
+UNS: Final = "scgenept"
+SETUP: Final = "setup"
+PREPARE: Final = "prepare"
+PREDICTIONS: Final = "predictions"
+OBSERVED: Final = "observed"
+MATCHES: Final = "gene_matches"
+
+
+def prediction_layer(perturbation: str) -> str:
+    """Return the default ``layers`` key of a prediction: the canonical name of the perturbation."""
+    return perturbation
+
+
+def embedding_obsm(key: str) -> str:
+    """Return the ``obsm`` key of the cell embedding that belongs to the prediction ``key``."""
+    return f"X_{key}"

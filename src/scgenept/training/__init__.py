@@ -1,0 +1,1 @@
+"""Fine-tuning: one torch-only step, and Lightning around it."""

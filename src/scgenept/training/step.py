@@ -1,0 +1,165 @@
+"""One training step, in torch alone: what Lightning and the benchmark both call.
+
+Shape suffixes: b batch (cells), g measured genes, e extra tokens of unmeasured targets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..nn import Body, GeneEmbedding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..nn import Network
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pairs of a control cell and a perturbed cell, over genes that all of them share.
+
+    Attributes
+    ----------
+    token_ids
+        Vocabulary row per gene, (g,), int64.
+    values
+        Control cells, log1p of counts per 1e4, (b, g).
+    flags
+        1 where a gene is perturbed, else 0, (b, g), int64.
+    target
+        Perturbed cells, log1p of counts per 1e4, (b, g).
+    extra_ids
+        Tokens of perturbed genes that are not measured, (b, e), padded with -1. They enter with
+        value 0 and flag 1 and count in no loss.
+    """
+
+    token_ids: Tensor
+    values: Tensor
+    flags: Tensor
+    target: Tensor
+    extra_ids: Tensor | None = None
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device."""
+        moved = {name: getattr(self, name).to(device, non_blocking=True) for name in ("token_ids", "values", "flags")}
+        extra = None if self.extra_ids is None else self.extra_ids.to(device, non_blocking=True)
+        return replace(self, **moved, target=self.target.to(device, non_blocking=True), extra_ids=extra)
+
+    def take(self, genes: Tensor) -> Batch:
+        """Return the batch restricted to some of its genes, (k,) positions."""
+        return replace(
+            self,
+            token_ids=self.token_ids[genes],
+            values=self.values[:, genes],
+            flags=self.flags[:, genes],
+            target=self.target[:, genes],
+        )
+
+
+def predict(genes: GeneEmbedding, body: Body, batch: Batch) -> Tensor:
+    """Return the predicted cells of a batch, (b, g); gene embeddings are evaluated once, not per cell."""
+    embedding, values, flags, mask = genes(batch.token_ids), batch.values, batch.flags, None
+    if batch.extra_ids is not None and batch.extra_ids.shape[1]:
+        padding_be = batch.extra_ids < 0
+        shape = (len(values), -1, -1)
+        embedding = torch.cat([embedding.expand(*shape), genes(batch.extra_ids.clamp(min=0))], dim=1)
+        values = torch.cat([values, values.new_zeros(padding_be.shape)], dim=1)
+        extra_flags = torch.where(padding_be, Body.PADDING, Body.PERTURBED)
+        flags = torch.cat([flags, extra_flags], dim=1)
+        mask = F.pad(padding_be, (batch.values.shape[1], 0)) if bool(padding_be.any()) else None
+    n_genes = batch.values.shape[1]
+    states = body.encode(embedding, values, flags, mask)[:, :n_genes]
+    return body.decode(states, batch.values)
+
+
+def loss(genes: GeneEmbedding, body: Body, batch: Batch) -> Tensor:
+    """Return the mean squared error over all cells and genes of a batch."""
+    return F.mse_loss(predict(genes, body, batch).float(), batch.target)
+
+
+def train_step(
+    genes: GeneEmbedding, body: Body, batch: Batch, optimizer: torch.optim.Optimizer, *, clip: float | None = 1.0
+) -> Tensor:
+    """Do one step of gradient descent and return the loss before it, detached.
+
+    Parameters
+    ----------
+    genes, body
+        The two halves of a network.
+    batch
+        What to learn from.
+    optimizer
+        Over the parameters of both.
+    clip
+        Largest norm of the whole gradient; ``None`` for no limit.
+    """
+    value = loss(genes, body, batch)
+    optimizer.zero_grad(set_to_none=True)
+    value.backward()  # type: ignore[no-untyped-call]
+    if clip is not None:
+        nn.utils.clip_grad_norm_(trainable(genes, body), clip, error_if_nonfinite=True)
+    optimizer.step()
+    return value.detach()
+
+
+def trainable(genes: GeneEmbedding, body: Body) -> list[nn.Parameter]:
+    """Return every parameter that training changes."""
+    return [tensor for part in (genes, body) for tensor in part.parameters() if tensor.requires_grad]
+
+
+class GeneRows:
+    """The rows of a network's gene tables that training uses, and the way back.
+
+    A row whose token never occurs has gradient zero, and Adam without weight decay never moves it. So
+    only the rows in use are optimised: the same numbers at a fraction of the memory. Projections and
+    norms are the network's own and are shared.
+
+    Parameters
+    ----------
+    network
+        Whose tables to slice.
+    token_ids
+        Every token that will occur, in any order, with repeats.
+
+    Attributes
+    ----------
+    genes
+        A gene embedding over the rows in use, to train.
+    """
+
+    def __init__(self, network: Network, token_ids: Iterable[int]) -> None:
+        pad = network.config.pad_id
+        self._network = network
+        self._rows = torch.tensor(sorted({pad, *map(int, token_ids)}))
+        config = replace(network.config, n_tokens=len(self._rows), pad_id=int(self.local(torch.tensor(pad))))
+        with torch.device("meta"):
+            self.genes = GeneEmbedding(config)
+        self.genes.token_norm = network.genes.token_norm
+        for name, encoder in network.genes.languages.items():
+            self.genes.languages[name].projection = encoder.projection
+            self.genes.languages[name].norm = encoder.norm
+        for part, whole in self._tables():
+            part.weight = nn.Parameter(whole.weight.detach()[self._rows].float())
+
+    def local(self, token_ids: Tensor) -> Tensor:
+        """Translate vocabulary rows to rows of :attr:`genes`; -1 stays -1."""
+        return torch.where(token_ids < 0, token_ids, torch.searchsorted(self._rows, token_ids.clamp(min=0)))
+
+    @torch.no_grad()
+    def write_back(self) -> None:
+        """Copy the trained rows into the network's tables."""
+        for part, whole in self._tables():
+            whole.weight[self._rows] = part.weight.detach().to(whole.weight)
+
+    def _tables(self) -> list[tuple[nn.Embedding, nn.Embedding]]:
+        mine, theirs = self.genes, self._network.genes
+        tables = [(mine.languages[name].table, encoder.table) for name, encoder in theirs.languages.items()]
+        if mine.token_table is not None and theirs.token_table is not None:
+            tables.append((mine.token_table, theirs.token_table))
+        return tables
