@@ -25,6 +25,8 @@ CONTROL_LAYER: Final = "control"
 # var
 IN_TRAINING: Final = "in_training"
 HIGHLY_VARIABLE: Final = "highly_variable"
+MATCHED_GENE: Final = "matched_gene"
+MATCHED_HOW: Final = "matched_how"
 
 # varm: genes x perturbations, figures of observed pseudobulks
 OBSERVED_MEAN: Final = "observed_mean"
@@ -42,6 +44,11 @@ MATCHES: Final = "gene_matches"
 def prediction_layer(perturbation: str) -> str:
     """Return the default ``layers`` key of a prediction: the canonical name of the perturbation."""
     return perturbation
+
+
+def original_labels(key: str) -> str:
+    """Return the ``obs`` key that keeps a user's labels where canonical ones took their place."""
+    return f"{key}_original"
 
 
 def embedding_obsm(key: str) -> str:

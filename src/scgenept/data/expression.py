@@ -1,0 +1,105 @@
+"""Expression values: take them out, normalise them, choose the genes that vary."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import scipy.sparse as sp
+
+from .._errors import DataError, listing, near_names
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+TARGET_SUM: Final = 1e4
+"""Counts per cell after normalisation: what scGPT, GEARS and scGenePT were trained on."""
+_ROWS: Final = 4096
+
+
+def expression(adata: AnnData, layer: str | None = None) -> Any:
+    """Return ``X`` or a layer as it is stored: numpy, sparse, or an open file.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    if layer is None:
+        if adata.X is None:
+            msg = "adata.X is None. Name the layer that holds the values with layer=."
+            raise DataError(msg)
+        return adata.X
+    layers = [key for key in adata.layers if key is not None]
+    if layer not in layers:
+        msg = f"There is no layer {layer!r}.{near_names(layer, layers)} Layers: {listing(layers) or 'none'}."
+        raise DataError(msg)
+    return adata.layers[layer]
+
+
+def as_float32(values: Any) -> Any:
+    """Return values in memory as float32: csr from any sparse storage, numpy from any dense one."""
+    loaded = values if sp.issparse(values) or isinstance(values, np.ndarray) else values[:]
+    if sp.issparse(loaded):
+        return loaded.tocsr().astype(np.float32)
+    return np.asarray(loaded, dtype=np.float32)
+
+
+def log_normalise(counts: Any, *, target_sum: float = TARGET_SUM) -> Any:
+    r"""Return log1p of counts per ``target_sum``, :math:`\log(1 + 10^4 \, x_{ig} / \sum_h x_{ih})`.
+
+    Parameters
+    ----------
+    counts
+        Cells x genes, csr or numpy. A cell without counts stays 0.
+    target_sum
+        Counts per cell after normalisation.
+
+    Returns
+    -------
+    Cells x genes, float32, of the same storage. Computed in float64, some thousand cells at a time.
+    """
+    out = as_float32(counts)
+    out = out.copy() if np.may_share_memory(_stored(out), _stored(counts)) else out
+    stored = _stored(out)
+    for start in range(0, out.shape[0], _ROWS):
+        stop = min(start + _ROWS, out.shape[0])
+        block = out[start:stop]
+        totals = np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
+        factor = np.divide(target_sum, totals, out=np.zeros_like(totals), where=totals > 0)
+        if sp.issparse(out):
+            values = slice(out.indptr[start], out.indptr[stop])
+            stored[values] = np.log1p(stored[values] * np.repeat(factor, np.diff(out.indptr[start : stop + 1])))
+        else:
+            stored[start:stop] = np.log1p(block * factor[:, None])
+    return out
+
+
+def highly_variable(log_expression: Any, n_top_genes: int) -> NDArray[np.bool_]:
+    """Choose the genes of largest normalised dispersion, flavour ``seurat``, the one GEARS and scGPT use.
+
+    Dispersion is the variance over the mean of the counts per 1e4, in log; it is normalised within twenty bins of
+    genes of like mean (Satija et al., Nat Biotech 2015, as :func:`scanpy.pp.highly_variable_genes` computes it).
+
+    Parameters
+    ----------
+    log_expression
+        Cells x genes, log1p of counts per 1e4.
+    n_top_genes
+        How many to choose.
+
+    Returns
+    -------
+    One boolean per gene.
+    """
+    import scanpy as sc
+    from anndata import AnnData
+
+    table = sc.pp.highly_variable_genes(AnnData(log_expression), n_top_genes=n_top_genes, flavor="seurat", inplace=False)
+    return np.asarray(table["highly_variable"], dtype=bool)
+
+
+def _stored(values: Any) -> NDArray[Any]:
+    stored: NDArray[Any] = values.data if sp.issparse(values) else values
+    return stored
