@@ -9,17 +9,17 @@ loads neither torch nor matplotlib.
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 from ._settings import settings
+from ._version import VERSION
 from .perturbation import Perturbation
 
 if TYPE_CHECKING:
     from . import datasets, get, metrics, models, pl, pp, tl
     from .models import cite
 
-__version__ = _version("scgenept")
+__version__ = VERSION
 
 _DOORS = frozenset({"datasets", "get", "metrics", "models", "pl", "pp", "tl"})
 

@@ -1,0 +1,12 @@
+"""Models: list, load, read other people's checkpoints, cite."""
+
+from __future__ import annotations
+
+from ..weights.card import Card
+from ..weights.model import ScGenePT
+from ._available import available
+from ._cite import cite
+from ._from_checkpoint import from_checkpoint
+from ._load import load, load_default
+
+__all__ = ["Card", "ScGenePT", "available", "cite", "from_checkpoint", "load", "load_default"]

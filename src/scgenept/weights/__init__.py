@@ -1,0 +1,1 @@
+"""Checkpoints: reading ours and others, writing ours, nothing pickled."""

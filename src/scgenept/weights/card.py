@@ -1,0 +1,78 @@
+"""The model card: what a model is, what it was trained on, how far it can be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+from .._errors import CheckpointError, listing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Card:
+    """Facts about a model that travel with its weights, as ``card.json``.
+
+    Attributes
+    ----------
+    name, variant, dataset
+        Which model this is.
+    modality, cell_type
+        How perturbations acted in the training data and in which cells; shown with each prediction.
+    token_mapping
+        ``"v1"``: exact symbols only, unmatched genes share the ``<pad>`` row, as the original trained;
+        ``"alias"``: symbols, then aliases, then Ensembl ids.
+    fine_tuned
+        False for pretrained weights whose decoder never saw a perturbation.
+    licence, acceptable_use, citation
+        Terms and reference.
+    intended_use, out_of_scope, caveats
+        What the model is for, what not, and what is known to be wrong with it.
+    training
+        Data hash, split table, seed and plan.
+    metrics
+        Measured test scores beside baselines, one row per perturbation or stratum and predictor.
+    weights_sha256
+        Hash over all tensors; empty until the model is saved.
+    """
+
+    name: str
+    variant: str = ""
+    dataset: str = ""
+    modality: str = "unknown"
+    cell_type: str = "unknown"
+    token_mapping: Literal["v1", "alias"] = "v1"
+    fine_tuned: bool = True
+    licence: str = ""
+    acceptable_use: str = ""
+    citation: str = ""
+    intended_use: str = ""
+    out_of_scope: str = ""
+    caveats: tuple[str, ...] = ()
+    training: dict[str, Any] = field(default_factory=dict)
+    metrics: tuple[dict[str, Any], ...] = ()
+    weights_sha256: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain, JSON-able values; :meth:`from_dict` is the way back."""
+        return asdict(self) | {"caveats": list(self.caveats), "metrics": list(self.metrics)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Card:
+        """Build a card from what :meth:`to_dict` returned."""
+        known = {entry.name for entry in fields(cls)}
+        if unknown := sorted(set(values) - known):
+            msg = f"card.json has fields that this version does not know: {listing(unknown)}. Update scgenept."
+            raise CheckpointError(msg)
+        if "name" not in values:
+            msg = "card.json does not name its model."
+            raise CheckpointError(msg)
+        return cls(
+            **{
+                **values,
+                "caveats": tuple(values.get("caveats", ())),
+                "metrics": tuple(values.get("metrics", ())),
+            }
+        )

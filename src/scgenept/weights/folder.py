@@ -1,0 +1,133 @@
+"""Our own checkpoint: a folder of four files, none of them pickled."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from .._errors import CheckpointError, listing
+from .._io import atomic_file, atomic_folder
+from ..genes.vocabulary import Vocabulary
+from ..nn import NetworkConfig
+from .adapters import KeyForm, to_original
+from .assemble import build_network
+from .card import Card
+from .digest import tensors_sha256
+from .model import ScGenePT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TENSORS: Final = "model.safetensors"
+CONFIG: Final = "config.json"
+GENES: Final = "genes.tsv"
+CARD: Final = "card.json"
+FILES: Final = (TENSORS, CONFIG, GENES, CARD)
+FORMAT: Final = 1
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder holds, or began to hold, one of our models."""
+    return path.is_dir() and any((path / name).exists() for name in FILES)
+
+
+def save_folder(model: ScGenePT, path: str | Path, *, half: bool = False, overwrite: bool = False) -> Path:
+    """Write a model folder; see :meth:`ScGenePT.save`."""
+    folder = Path(path)
+    if folder.exists() and not (overwrite and is_folder(folder)):
+        msg = f"{folder} exists" + (
+            ": pass overwrite=True to replace the model in it."
+            if is_folder(folder)
+            else " and is not a model folder: choose another path."
+        )
+        raise CheckpointError(msg)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.network.state_dict().items()}
+    if half:
+        tensors = {name: tensor.half() for name, tensor in tensors.items()}
+    card = replace(model.card, weights_sha256=tensors_sha256(tensors))
+    config = {"format": FORMAT, "network": model.network.config.to_dict()}
+    with atomic_folder(folder) as work:
+        save_file(tensors, work / TENSORS, metadata={"format": "pt"})
+        (work / CONFIG).write_text(json.dumps(config, indent=1) + "\n")
+        (work / CARD).write_text(json.dumps(card.to_dict(), indent=1, allow_nan=True) + "\n")
+        with (work / GENES).open("w", newline="") as stream:
+            writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
+            writer.writerow(("gene", "token", "position", "control_mean"))
+            writer.writerows(_gene_rows(model))
+    return folder
+
+
+def load_folder(path: str | Path) -> ScGenePT:
+    """Read a model folder; gene tables stay memory-mapped."""
+    folder = Path(path)
+    if absent := [name for name in FILES if not (folder / name).is_file()]:
+        msg = (
+            f"{folder} is not a whole model folder: {listing(absent)} missing. "
+            "Was the copy interrupted? Copy or save the model again."
+        )
+        raise CheckpointError(msg)
+    config = _read_json(folder / CONFIG)
+    if config.get("format") != FORMAT:
+        msg = f"{folder / CONFIG} is of format {config.get('format')}, this version reads {FORMAT}: update scgenept."
+        raise CheckpointError(msg)
+    try:
+        network_config = NetworkConfig.from_dict(config["network"])
+        tensors = load_file(folder / TENSORS)
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        msg = f"{folder} cannot be read ({error}). Was the copy interrupted? Copy or save the model again."
+        raise CheckpointError(msg) from error
+    card = Card.from_dict(_read_json(folder / CARD))
+    vocabulary, genes, control_mean = _read_genes(folder / GENES, network_config)
+    network = build_network(network_config, tensors, source=folder)
+    return ScGenePT(network, vocabulary, card, genes=genes, control_mean=control_mean)
+
+
+def export_original(model: ScGenePT, path: str | Path, *, form: KeyForm = "native") -> Path:
+    """Write the original's checkpoint; see :meth:`ScGenePT.export`."""
+    target = Path(path)
+    state = to_original(model.network.state_dict(), model.network.config, form)
+    with atomic_file(target) as work:
+        torch.save(state, work)
+    return target
+
+
+def _gene_rows(model: ScGenePT) -> Iterator[tuple[object, ...]]:
+    """One row per token in the order of their ids, then the trained genes that have no token."""
+    position = {gene: i for i, gene in enumerate(model.genes or ())}
+    mean = model.control_mean
+    for token, gene in enumerate(model.vocabulary.tokens):
+        yield gene, token, position.get(gene, ""), repr(mean[gene]) if gene in mean else ""
+    for gene, i in position.items():
+        if gene not in model.vocabulary:
+            yield gene, "", i, repr(mean[gene]) if gene in mean else ""
+
+
+def _read_genes(path: Path, config: NetworkConfig) -> tuple[Vocabulary, list[str] | None, dict[str, float]]:
+    with path.open(newline="") as stream:
+        rows = list(csv.DictReader(stream, delimiter="\t"))
+    tokens = [row["gene"] for row in rows if row.get("token")]
+    if len(tokens) != config.n_tokens or any(row["token"] != str(i) for i, row in enumerate(rows[: len(tokens)])):
+        msg = f"{path} names {len(tokens):,} tokens in order, the network has {config.n_tokens:,}: the file is damaged."
+        raise CheckpointError(msg)
+    trained = sorted((int(row["position"]), row["gene"]) for row in rows if row["position"])
+    control_mean = {row["gene"]: float(row["control_mean"]) for row in rows if row["control_mean"]}
+    return Vocabulary(tokens), [gene for _, gene in trained] or None, control_mean
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text())
+    except ValueError as error:
+        msg = f"{path} is not JSON ({error}). Was the copy interrupted? Copy or save the model again."
+        raise CheckpointError(msg) from error
+    if not isinstance(values, dict):
+        msg = f"{path} should hold a JSON object, found {type(values).__name__}."
+        raise CheckpointError(msg)
+    return values

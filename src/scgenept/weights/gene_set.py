@@ -1,0 +1,53 @@
+"""A list of genes, compiled once: token ids and everything about a gene that no cell changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from ..genes.matching import match_genes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from ..genes.matching import GeneMatches
+    from .model import ScGenePT
+
+
+@dataclass(frozen=True, eq=False)
+class GeneSet:
+    """Genes as the network sees them.
+
+    Attributes
+    ----------
+    names
+        Gene names as given.
+    matches
+        Who matched a token of the model, and how.
+    token_ids
+        Vocabulary row per gene, int64; unmatched genes share the row of ``<pad>``.
+    embedding
+        Token plus projected texts, genes x d_model, float32 on the CPU.
+    """
+
+    names: tuple[str, ...]
+    matches: GeneMatches
+    token_ids: np.ndarray
+    embedding: Tensor
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def compile_genes(model: ScGenePT, names: Sequence[str]) -> GeneSet:
+    """Match names to the model's tokens and evaluate their embedding once."""
+    matches = match_genes(names, model.vocabulary, rule=model.card.token_mapping)
+    token_ids = model.vocabulary.ids([name or "" for name in matches.matched])
+    with torch.inference_mode(mode=False), torch.no_grad():
+        embedding = model.network.genes(torch.from_numpy(token_ids))
+    return GeneSet(tuple(names), matches, token_ids, embedding)

@@ -1,0 +1,132 @@
+"""ScGenePT: a network with its vocabulary and its card."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from .digest import tensors_sha256
+from .gene_set import GeneSet, compile_genes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from ..genes.vocabulary import Vocabulary
+    from ..nn import Network
+    from .adapters import KeyForm
+    from .card import Card
+
+
+class ScGenePT:
+    """A perturbation model: what :func:`scgenept.models.load` returns and predictions are made with.
+
+    Parameters
+    ----------
+    network
+        A :class:`torch.nn.Module`; ``network(token_ids, values, perturbation_flags, padding_mask=None)``
+        is the stable low level.
+    vocabulary
+        Names of the rows of the network's gene tables.
+    card
+        What the model is and how far to trust it.
+    genes
+        The genes it was trained on, in their order, where known.
+    control_mean
+        Mean expression of the training controls by gene, log1p of counts per 1e4, where known;
+        new data are compared with it.
+
+    Examples
+    --------
+    >>> import scgenept as sgp
+    >>> model = sgp.models.load("scgenept-mini")
+    >>> model.card.modality
+    'CRISPRa'
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        vocabulary: Vocabulary,
+        card: Card,
+        *,
+        genes: Sequence[str] | None = None,
+        control_mean: Mapping[str, float] | None = None,
+    ) -> None:
+        self.network = network
+        self.vocabulary = vocabulary
+        self.card = card
+        self.genes = None if genes is None else tuple(genes)
+        self.control_mean = dict(control_mean or {})
+        self._compiled: dict[tuple[str, ...], tuple[tuple[tuple[int, int], ...], GeneSet]] = {}
+
+    @property
+    def name(self) -> str:
+        """Name on the card."""
+        return self.card.name
+
+    @cached_property
+    def weight_hash(self) -> str:
+        """SHA-256 over all tensors: from the card of a saved model, else computed once when first asked for."""
+        return self.card.weights_sha256 or tensors_sha256(self.network.state_dict())
+
+    def gene_set(self, names: Sequence[str]) -> GeneSet:
+        """Compile a list of genes; the same list is compiled once as long as the gene tables do not change."""
+        key = tuple(names)
+        state = tuple((id(tensor), tensor._version) for tensor in self.network.genes.parameters())
+        known = self._compiled.get(key)
+        if known is None or known[0] != state:
+            if len(self._compiled) >= _MAX_COMPILED:
+                self._compiled.pop(next(iter(self._compiled)))
+            known = self._compiled[key] = (state, compile_genes(self, key))
+        return known[1]
+
+    def save(self, path: str | Path, *, half: bool = False, overwrite: bool = False) -> Path:
+        """Write the model as a folder: ``model.safetensors``, ``config.json``, ``genes.tsv``, ``card.json``.
+
+        Parameters
+        ----------
+        path
+            The folder to make. It appears complete or not at all.
+        half
+            Store float16: half the size, about three decimal digits.
+        overwrite
+            Replace a model folder that is there; anything else there is never replaced.
+
+        Returns
+        -------
+        The folder.
+        """
+        from .folder import save_folder
+
+        return save_folder(self, path, half=half, overwrite=overwrite)
+
+    def export(self, path: str | Path, *, form: KeyForm = "native") -> Path:
+        """Write a checkpoint that the original scGenePT code loads with ``strict=True``.
+
+        Parameters
+        ----------
+        path
+            The ``.pt`` file to write.
+        form
+            ``"native"`` for torch's names of the attention weights, ``"flash"`` for flash-attention's.
+
+        Returns
+        -------
+        The file.
+        """
+        from .folder import export_original
+
+        return export_original(self, path, form=form)
+
+    def __repr__(self) -> str:
+        from .assemble import describe
+
+        n_parameters = sum(tensor.numel() for tensor in self.network.parameters())
+        return (
+            f"ScGenePT {self.name!r}: {describe(self.network.config)}; {n_parameters:,} parameters; "
+            f"trained on {self.card.dataset or 'unknown data'} ({self.card.modality}, {self.card.cell_type})"
+        )
+
+
+_MAX_COMPILED = 8

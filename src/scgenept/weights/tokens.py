@@ -1,0 +1,103 @@
+"""From gene names and a perturbation to what the network takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from .._errors import UnknownGeneError, near_names
+from ..nn import Body
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from ..perturbation import Perturbation
+    from .gene_set import GeneSet
+    from .model import ScGenePT
+
+
+@dataclass(frozen=True, eq=False)
+class Tokens:
+    """A gene set with one perturbation applied.
+
+    Attributes
+    ----------
+    genes
+        The measured genes, compiled.
+    embedding
+        Measured genes, then extra tokens, (g + e) x d_model, float32.
+    flags
+        1 where a gene is perturbed, else 0, (g + e,), int64.
+    unmeasured
+        Targets that are no measured gene and were added as tokens with value 0.
+    n_measured
+        Number of measured genes, g.
+    """
+
+    genes: GeneSet
+    embedding: Tensor
+    flags: Tensor
+    unmeasured: tuple[str, ...]
+
+    @property
+    def n_measured(self) -> int:
+        return len(self.genes)
+
+
+def build_tokens(model: ScGenePT, names: Sequence[str], perturbation: Perturbation) -> Tokens:
+    """Flag the targets of a perturbation among measured genes, and add those that are not measured.
+
+    A target is found by its name, or else by its token, so that ``MAP3K21`` finds a gene measured as
+    ``KIAA1804`` where the model matches aliases.
+
+    Raises
+    ------
+    UnknownGeneError
+        A target is neither measured nor known to the model.
+    """
+    genes = model.gene_set(names)
+    targets = model.gene_set(perturbation.genes)
+    by_name = {name: i for i, name in enumerate(genes.names)}
+    by_token = {int(token): i for i, token in enumerate(genes.token_ids) if token != model.vocabulary.pad_id}
+    flags = torch.zeros(len(genes), dtype=torch.int64)
+    extra: list[int] = []
+    for i, name in enumerate(targets.names):
+        known = targets.matches.matched[i] is not None
+        if not known and not (name in by_name and model.card.token_mapping == "v1"):
+            _refuse(model, name, measured=name in by_name, names=names)
+        position = by_name.get(name, by_token.get(int(targets.token_ids[i])) if known else None)
+        if position is None:
+            extra.append(i)
+        else:
+            flags[position] = Body.PERTURBED
+    if not extra:
+        return Tokens(genes, genes.embedding, flags, ())
+    embedding = torch.cat([genes.embedding, targets.embedding[extra]])
+    flags = torch.nn.functional.pad(flags, (0, len(extra)), value=Body.PERTURBED)
+    return Tokens(genes, embedding, flags, tuple(targets.names[i] for i in extra))
+
+
+def in_training(model: ScGenePT, names: Sequence[str]) -> np.ndarray:
+    """Return, per gene, whether the model was trained on it; all true where the card does not say."""
+    if model.genes is None:
+        return np.ones(len(names), dtype=bool)
+    trained = set(model.genes)
+    matched = model.gene_set(names).matches.matched
+    return np.array([name in trained or match in trained for name, match in zip(names, matched, strict=True)])
+
+
+def _refuse(model: ScGenePT, name: str, *, measured: bool, names: Sequence[str]) -> None:
+    if measured:
+        msg = (
+            f"{name} is measured, but {model.name} has no token for it, so a perturbation of it has no meaning "
+            f"to the model.{near_names(name, model.vocabulary.tokens)}"
+        )
+    else:
+        near = near_names(name, {*names, *model.vocabulary.tokens})
+        msg = f"{name} is neither a measured gene nor known to {model.name} ({len(model.vocabulary):,} genes).{near}"
+    raise UnknownGeneError(msg)

@@ -1,0 +1,120 @@
+"""Our checkpoint folder: what goes in comes out, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+
+from scgenept._errors import CheckpointError
+from scgenept.weights.adapters import to_ours
+from scgenept.weights.folder import FILES, load_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from scgenept.weights.model import ScGenePT
+
+
+def test_round_trip_is_exact(model: ScGenePT, tmp_path: Path) -> None:
+    folder = model.save(tmp_path / "tiny")
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    again = load_folder(folder)
+    for name, tensor in model.network.state_dict().items():
+        assert torch.equal(again.network.state_dict()[name], tensor), name
+    assert again.network.config == model.network.config
+    assert again.vocabulary.tokens == model.vocabulary.tokens
+    assert again.genes == model.genes
+    assert again.control_mean == model.control_mean
+    assert again.card.caveats == ("small",)
+    assert again.weight_hash == model.weight_hash == again.card.weights_sha256
+    assert "UNKNOWN" in (again.genes or ())
+
+
+def test_half_precision_halves_the_file_and_stays_near(model: ScGenePT, tmp_path: Path) -> None:
+    whole, half = model.save(tmp_path / "whole"), model.save(tmp_path / "half", half=True)
+    sizes = [(folder / "model.safetensors").stat().st_size for folder in (whole, half)]
+    assert sizes[1] < 0.6 * sizes[0]
+    again = load_folder(half)
+    assert all(tensor.dtype == torch.float32 for tensor in again.network.body.parameters())
+    for name, tensor in model.network.state_dict().items():
+        torch.testing.assert_close(again.network.state_dict()[name].float(), tensor, atol=2e-3, rtol=1e-3)
+
+
+def test_nothing_that_is_there_is_replaced_unasked(model: ScGenePT, tmp_path: Path) -> None:
+    folder = model.save(tmp_path / "tiny")
+    with pytest.raises(CheckpointError, match="overwrite=True"):
+        model.save(folder)
+    model.save(folder, overwrite=True)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("irreplaceable")
+    with pytest.raises(CheckpointError, match="not a model folder"):
+        model.save(tmp_path / "mine", overwrite=True)
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "irreplaceable"
+
+
+def test_a_failed_save_leaves_nothing(model: ScGenePT, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        msg = "disk full"
+        raise OSError(msg)
+
+    monkeypatch.setattr("scgenept.weights.folder._gene_rows", fail)
+    with pytest.raises(OSError, match="disk full"):
+        model.save(tmp_path / "tiny")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("absent", FILES)
+def test_half_written_folders_are_named_as_such(model: ScGenePT, tmp_path: Path, absent: str) -> None:
+    folder = model.save(tmp_path / "tiny")
+    (folder / absent).unlink()
+    with pytest.raises(CheckpointError, match=f"not a whole model folder: {absent} missing"):
+        load_folder(folder)
+
+
+@pytest.mark.parametrize("damaged", FILES)
+def test_truncated_files_are_refused(model: ScGenePT, tmp_path: Path, damaged: str) -> None:
+    folder = model.save(tmp_path / "tiny")
+    path = folder / damaged
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(CheckpointError):
+        load_folder(folder)
+
+
+def test_tensors_are_accounted_for(model: ScGenePT, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = model.save(tmp_path / "tiny")
+    tensors = load_file(folder / "model.safetensors")
+    gone = tensors.pop("body.norm.weight")
+    tensors["body.nose.weight"] = gone
+    tensors["body.flag_embedding.weight"] = torch.zeros(3, 5)
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(CheckpointError) as caught:
+        load_folder(folder)
+    message = str(caught.value)
+    assert "1 missing: body.norm.weight" in message
+    assert "1 of the wrong shape: body.flag_embedding.weight (3, 5), expected (3, 16)" in message
+    assert "1 without a place: body.nose.weight" in message
+
+
+def test_a_newer_format_says_so(model: ScGenePT, tmp_path: Path) -> None:
+    folder = model.save(tmp_path / "tiny")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"format": 99}))
+    with pytest.raises(CheckpointError, match="update scgenept"):
+        load_folder(folder)
+
+
+@pytest.mark.parametrize("form", ["native", "flash"])
+def test_export_reads_back_the_same(model: ScGenePT, tmp_path: Path, form: str) -> None:
+    path = model.export(tmp_path / "original.pt", form=form)  # type: ignore[arg-type]
+    state = torch.load(path, weights_only=True)
+    assert state["gopt_encoder_c.embedding.weight"].dtype == torch.float64
+    assert ("transformer_encoder.layers.0.self_attn.Wqkv.weight" in state) == (form == "flash")
+    ours, left_over = to_ours(state)
+    assert all(name.startswith("cls_decoder.") for name in left_over)
+    for name, tensor in model.network.state_dict().items():
+        assert torch.equal(ours[name].float(), tensor), name
