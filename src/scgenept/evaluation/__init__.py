@@ -1,0 +1,12 @@
+"""Evaluation: scores, baselines and the bounds that the data themselves set.
+
+========================  ==================================================================================
+:mod:`.scores`            predicted against observed pseudobulks, one value per perturbation
+:mod:`.baselines`         predictions that need no network: no change, mean, additive
+:mod:`.references`        split-half: what a replicate of the experiment would score
+:mod:`.pseudobulk`        mean, spread and number of the cells of each perturbation
+:mod:`.de`                genes ranked by Welch's t against control, from cells or from figures
+========================  ==================================================================================
+
+Nothing here knows torch: a network enters as the table of pseudobulks that it predicts.
+"""

@@ -1,0 +1,7 @@
+"""Figures. matplotlib is imported here and nowhere else in the package; every function returns its axes."""
+
+from __future__ import annotations
+
+from ._top_genes import top_genes
+
+__all__ = ["top_genes"]

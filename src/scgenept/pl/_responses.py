@@ -1,0 +1,244 @@
+"""What a figure of one perturbation is drawn from: the prediction and the observation, as changes over control."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import sparse
+
+from .. import _keys, get
+from .._errors import DataError, UnknownNameError, listing, near_names
+from ..data.checks import check_unique_genes
+from ..evaluation.de import rank_genes
+from ..evaluation.pseudobulk import expression, moments, perturbation_labels, pseudobulk
+from ..perturbation import Perturbation, PerturbationLike
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One stored prediction and the control cells it started from.
+
+    Attributes
+    ----------
+    perturbation
+        What was predicted.
+    record
+        What ``uns`` says of it: model, modality, cell type and so on.
+    table
+        Genes x (``change``, ``std``), log1p of counts per 1e4: mean over the predicted cells less the mean of the
+        control cells, and the standard deviation over the predicted cells.
+    control
+        Genes x (``mean``, ``std``) of the control cells that were predicted from.
+    n_cells, n_simulated
+        How many control cells, and how many of them are simulated.
+    """
+
+    perturbation: Perturbation
+    record: Mapping[str, Any]
+    table: pd.DataFrame
+    control: pd.DataFrame
+    n_cells: int
+    n_simulated: int
+
+
+@dataclass(frozen=True)
+class Observation:
+    """The observed response to the same perturbation.
+
+    Attributes
+    ----------
+    table
+        Genes x (``change``, ``std``), as in :class:`Prediction`; genes in rank order, strongest first.
+    cells
+        Cells x genes, change of each cell over the control mean, columns as in ``table`` up to the number read;
+        ``None`` where only figures are at hand.
+    n_cells
+        Number of cells; 0 where it is not known.
+    origin
+        Modality and cell type of the data, as far as they are known.
+    own_control
+        Whether the change is over the data's own control cells.
+    """
+
+    table: pd.DataFrame
+    cells: FloatArray | None
+    n_cells: int
+    origin: str
+    own_control: bool
+
+
+def read_prediction(adata: AnnData, perturbation: PerturbationLike, key: str | None) -> Prediction:
+    """Find the prediction of ``perturbation`` and turn it into changes over the control cells it started from.
+
+    Raises
+    ------
+    UnknownNameError
+        There is no such prediction, or there are several and none has the default key.
+    DataError
+        The record is there, but no row of its layer was predicted.
+    """
+    wanted = Perturbation.parse(perturbation)
+    key = _find_key(adata, wanted, key)
+    cells = get.predicted(adata, key)
+    if cells.n_obs == 0:
+        msg = f"No row of layers[{key!r}] is predicted: all are NaN. Predict again with sgp.tl.predict_perturbation."
+        raise DataError(msg)
+    predicted_mean, predicted_std = moments(cells.X)
+    control_mean, control_std = moments(cells.layers[_keys.CONTROL_LAYER])
+    simulated = cells.obs[_keys.SIMULATED].to_numpy(dtype=bool) if _keys.SIMULATED in cells.obs else [False]
+    return Prediction(
+        perturbation=wanted,
+        record=adata.uns[_keys.UNS][_keys.PREDICTIONS][key],
+        table=pd.DataFrame({"change": predicted_mean - control_mean, "std": predicted_std}, index=cells.var_names),
+        control=pd.DataFrame({"mean": control_mean, "std": control_std}, index=cells.var_names),
+        n_cells=cells.n_obs,
+        n_simulated=int(np.sum(simulated)),
+    )
+
+
+def read_observation(observed: AnnData, prediction: Prediction, *, n_top: int) -> Observation | None:
+    """Read the observed cells of the predicted perturbation, or the figures stored of them, ranked by Welch's t.
+
+    Genes that the prediction lacks are left out. Returns ``None`` where ``observed`` knows nothing of the perturbation.
+
+    Raises
+    ------
+    DataError
+        Prediction and observation have no gene in common, or a gene occurs twice.
+    """
+    name = str(prediction.perturbation)
+    check_unique_genes(observed.var_names)
+    shared = observed.var_names.intersection(prediction.table.index, sort=False)
+    if shared.empty:
+        msg = (
+            f"Prediction and observation have no gene in common: {listing(prediction.table.index, first=3)} against "
+            f"{listing(observed.var_names, first=3)}. Name the genes of both in the same way."
+        )
+        raise DataError(msg)
+    if name in labels_of(observed):
+        return _from_cells(observed, prediction, shared, n_top)
+    if name in _figure_names(observed):
+        return _from_figures(observed, prediction, shared)
+    return None
+
+
+def origin(source: object) -> str:
+    """Write modality and cell type of a setup or of the record of a prediction, without what is not known."""
+    values = source if isinstance(source, Mapping) else vars(source) if source is not None else {}
+    known = (str(values.get(word, "")) for word in ("modality", "cell_type"))
+    return ", ".join(word for word in known if word not in {"", "unknown"})
+
+
+def labels_of(observed: AnnData) -> list[str]:
+    """List the labels of the cells, or nothing where no column has any."""
+    try:
+        return [str(label) for label in perturbation_labels(observed).dropna().unique()]
+    except DataError:
+        return []
+
+
+def known_responses(observed: AnnData) -> list[str]:
+    """List the perturbations of which there are cells or figures."""
+    return sorted({*labels_of(observed), *_figure_names(observed)} - {_keys.CONTROL})
+
+
+def _find_key(adata: AnnData, wanted: Perturbation, key: str | None) -> str:
+    records: Mapping[str, Any] = adata.uns.get(_keys.UNS, {}).get(_keys.PREDICTIONS, {})
+    if key is None:
+        keys = [k for k, record in records.items() if record.get("perturbation") == str(wanted)]
+        default = _keys.prediction_layer(str(wanted))
+        if default in keys or len(keys) == 1:
+            return default if default in keys else keys[0]
+        if keys:
+            msg = f"{len(keys)} predictions of {wanted} are stored: {listing(keys)}. Name one with key=."
+            raise UnknownNameError(msg)
+    elif key in records:
+        if (stored := records[key].get("perturbation")) != str(wanted):
+            msg = f"The prediction {key!r} is of {stored}, not of {wanted}. Ask for {stored!r}, or for another key."
+            raise UnknownNameError(msg)
+        return key
+    sought = str(wanted) if key is None else key
+    msg = (
+        f"There is no prediction {sought!r}.{near_names(sought, records)} Stored predictions: "
+        f"{listing(records) or 'none'}. Make it with sgp.tl.predict_perturbation."
+    )
+    raise UnknownNameError(msg)
+
+
+def _from_cells(observed: AnnData, prediction: Prediction, shared: pd.Index[str], n_top: int) -> Observation:
+    name = str(prediction.perturbation)
+    own = _keys.CONTROL in labels_of(observed)
+    bulk = pseudobulk(observed, perturbations=[name, _keys.CONTROL] if own else [name])
+    control = (
+        pd.DataFrame({"mean": bulk.mean.loc[_keys.CONTROL], "std": bulk.std.loc[_keys.CONTROL]})
+        if own
+        else prediction.control
+    ).loc[shared]
+    n_control = int(bulk.n[_keys.CONTROL]) if own else prediction.n_cells
+    mean, std, n_cells = bulk.mean.loc[name][shared], bulk.std.loc[name][shared], int(bulk.n[name])
+    table = _ranked(mean, std, n_cells, control, n_control)
+    rows = np.flatnonzero(perturbation_labels(observed).to_numpy() == name)
+    top = table.index[:n_top]
+    block = expression(observed)[rows]
+    cells = _dense(block[:, observed.var_names.get_indexer(top)]) - control["mean"].loc[top].to_numpy()
+    return Observation(
+        table=table, cells=cells, n_cells=n_cells, origin=origin(get.setup(observed, missing_ok=True)), own_control=own
+    )
+
+
+def _from_figures(observed: AnnData, prediction: Prediction, shared: pd.Index[str]) -> Observation:
+    name = str(prediction.perturbation)
+    means, stds = (observed.varm[key].loc[shared] for key in (_keys.OBSERVED_MEAN, _keys.OBSERVED_STD))
+    own = _keys.CONTROL in means
+    control = (
+        pd.DataFrame({"mean": means[_keys.CONTROL], "std": stds[_keys.CONTROL]})
+        if own
+        else prediction.control.loc[shared]
+    )
+    n_cells = _number_of_cells(observed, name)
+    n_control = _number_of_cells(observed, _keys.CONTROL) if own else prediction.n_cells
+    # without numbers both sides are taken as equally many, which leaves the order by t as it is
+    numbers = (n_cells, n_control) if n_cells and n_control else (100, 100)
+    table = _ranked(means[name], stds[name], numbers[0], control, numbers[1])
+    return Observation(
+        table=table, cells=None, n_cells=n_cells, origin=origin(get.setup(observed, missing_ok=True)), own_control=own
+    )
+
+
+def _ranked(mean: Any, std: Any, n: int, control: pd.DataFrame, n_control: int) -> pd.DataFrame:
+    ranked = rank_genes(mean, std, n, control["mean"], control["std"], n_control)
+    return pd.DataFrame(
+        {"change": ranked["change"].to_numpy(), "std": std.loc[ranked["gene"]].to_numpy()},
+        index=pd.Index(ranked["gene"]),
+    )
+
+
+def _figure_names(observed: AnnData) -> Sequence[str]:
+    if _keys.OBSERVED_MEAN not in observed.varm or _keys.OBSERVED_STD not in observed.varm:
+        return []
+    return [str(column) for column in observed.varm[_keys.OBSERVED_MEAN]]
+
+
+def _number_of_cells(observed: AnnData, name: str) -> int:
+    table = observed.uns.get(_keys.UNS, {}).get(_keys.OBSERVED)
+    if table is None or "n_cells" not in table or "perturbation" not in table:
+        return 0
+    found = table.loc[table["perturbation"].astype(str) == name, "n_cells"]
+    return int(found.iloc[0]) if len(found) else 0
+
+
+def _dense(block: Any) -> FloatArray:
+    array = np.asarray(block.toarray() if sparse.issparse(block) else block, dtype=np.float64)
+    return array.reshape(-1, 1) if array.ndim == 1 else array

@@ -1,0 +1,73 @@
+"""Colours, sizes and text fitting that every figure shares. No rcParams are read for them and none are changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Okabe and Ito (2008): told apart by people with any common colour vision deficiency
+BLUE: Final = "#0072B2"
+SKY: Final = "#BFE0F4"
+VERMILION: Final = "#D55E00"
+INK: Final = "#222222"
+FAINT: Final = "#9A9A9A"
+BAND: Final = "#ECECEC"
+
+LINE: Final = 0.7
+"""Width of data lines, points."""
+FRAME: Final = 0.5
+"""Width of axes and ticks, points."""
+
+TEXT: Final = 7.0
+"""Largest text, points: what journals print at one column."""
+SMALL: Final = 6.0
+"""Captions and legends, points."""
+
+MM: Final = 1 / 25.4
+"""Inches per millimetre."""
+TWO_COLUMNS: Final = 175 * MM
+
+
+def text_width(text: str, size: float, *, weight: str = "normal") -> float:
+    """Return the width of one line of text in points, independent of any backend."""
+    if not text.strip():
+        return 0.0
+    # "$" would start mathematics
+    path = TextPath((0, 0), text.replace("$", r"\$"), size=size, prop=FontProperties(weight=weight))
+    # control points bound the outline from outside, and far faster than its exact extents
+    return float(np.ptp(path.vertices[:, 0]))
+
+
+def wrap(text: str, width: float, size: float) -> str:
+    """Break text into lines of at most ``width`` points; a single word that is longer has a line of its own."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and text_width(longer, size) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return "\n".join(lines)
+
+
+def width_in_points(ax: Axes) -> float:
+    """Return the width of the axes in points after its figure has laid itself out."""
+    figure = ax.figure.figure
+    figure.draw_without_rendering()
+    return float(ax.get_window_extent().width * 72 / figure.dpi)
+
+
+def tidy(ax: Axes) -> None:
+    """Leave the two spines that carry a scale, thin and dark."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[["left", "bottom"]].set(linewidth=FRAME, color=INK)
+    ax.tick_params(width=FRAME, length=2, pad=2, color=INK, labelcolor=INK, labelsize=SMALL)
+    ax.set_axisbelow(True)
+    ax.grid(visible=False)
+    ax.set_facecolor("white")

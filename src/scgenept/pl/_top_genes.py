@@ -1,0 +1,274 @@
+"""The figure of the paper: predicted beside observed change of the genes that respond most."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.transforms import ScaledTranslation
+
+from .._errors import DataError, UnknownNameError, listing, near_names
+from . import _style as style
+from ._responses import known_responses, origin, read_observation, read_prediction
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from anndata import AnnData
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+
+    from ..perturbation import PerturbationLike
+    from ._responses import Observation, Prediction
+
+_OFFSET: Final = 0.2
+"""Distance of the observed and the predicted mark from the middle of a gene's place, in places."""
+_DOT: Final = 3.0
+"""Size of the predicted mark, points."""
+_DIAMOND: Final[dict[str, Any]] = {"markersize": 2.6, "markerfacecolor": "white", "markeredgewidth": style.LINE}
+"""Look of the observed mean."""
+_HANDLE: Final = 1.9
+"""Room of a legend's mark and the gap after it, in sizes of its text."""
+_COLUMN_GAP: Final = 1.2
+"""Gap between columns of the legend, in sizes of its text."""
+
+
+def top_genes(
+    adata: AnnData,
+    perturbation: PerturbationLike,
+    *,
+    observed: AnnData | None = None,
+    n_top: int = 20,
+    key: str | None = None,
+    ax: Axes | None = None,
+    show: bool | None = None,
+    save: str | Path | None = None,
+    **kwargs: Any,
+) -> Axes:
+    """Draw the predicted change over control of the top genes beside what was observed.
+
+    Genes stand in rank order: by Welch's t of the observed cells against control, as GEARS and scanpy rank them
+    (:func:`scgenept.evaluation.de.rank_genes`), or by the size of the predicted change where nothing was observed.
+    Observed cells are boxes (quartiles, whiskers at the 5th and 95th percentile, a diamond for the mean); where only
+    figures are at hand, a diamond with the standard deviation. The prediction is the mean over the predicted cells
+    with their standard deviation. Everything is the difference to the mean of the control cells. The caption below
+    says which model made the prediction, for which modality and cell type it was trained, and from how many cells.
+
+    Parameters
+    ----------
+    adata
+        Cells with a prediction of :func:`scgenept.tl.predict_perturbation`; rows that are NaN were not predicted.
+    perturbation
+        What was predicted, for example ``"CEBPB+FOSB"`` or ``["FOSB", "CEBPB"]``.
+    observed
+        Where to look for the observed response: cells labelled with the perturbation and control cells, or the figures
+        ``varm["observed_mean"]`` and ``varm["observed_std"]``, log1p of counts per 1e4. ``adata`` itself otherwise,
+        and no observation is drawn where it has none.
+    n_top
+        Number of genes; all shared ones where there are fewer.
+    key
+        Which prediction, where several of the same perturbation are stored.
+    ax
+        Axes to draw on; its figure should have ``layout="constrained"``, which makes room for names and caption. A new
+        figure, 175 mm wide, otherwise.
+    show
+        ``True`` calls ``matplotlib.pyplot.show``.
+    save
+        File to write the figure to, cropped, 300 dots per inch.
+    **kwargs
+        To :func:`matplotlib.pyplot.figure` where ``ax`` is not given: ``figsize=(85 / 25.4, 75 / 25.4)`` fits one
+        column of a journal.
+
+    Returns
+    -------
+    The axes: ``get_xticklabels`` are the genes in rank order, ``get_xlabel`` is the caption.
+
+    Raises
+    ------
+    UnknownNameError
+        There is no such prediction, or the given ``observed`` knows nothing of the perturbation.
+    DataError
+        No row is predicted, the genes do not meet, or ``n_top`` is less than 1.
+
+    Notes
+    -----
+    Nothing is written to the AnnData, and no rcParams are changed.
+    """
+    if n_top < 1:
+        msg = f"n_top must be at least 1; got {n_top}."
+        raise DataError(msg)
+    if ax is not None and kwargs:
+        msg = f"With ax= no figure is made, so these have no place to go: {listing(kwargs)}."
+        raise TypeError(msg)
+    prediction = read_prediction(adata, perturbation, key)
+    observation = read_observation(adata if observed is None else observed, prediction, n_top=n_top)
+    if observation is None and observed is not None:
+        name, known = str(prediction.perturbation), known_responses(observed)
+        msg = (
+            f"observed has neither cells nor figures of {name}.{near_names(name, known)} It has: "
+            f"{listing(known) or 'no labelled perturbation'}. Run sgp.pp.setup_perturbations on it if its labels "
+            "are not canonical."
+        )
+        raise UnknownNameError(msg)
+    genes = _rank(prediction, observation)[:n_top]
+    if ax is None:
+        options = {
+            "figsize": (style.TWO_COLUMNS, 75 * style.MM),
+            "layout": "constrained",
+            "facecolor": "white",
+        } | kwargs
+        ax = plt.figure(**options).add_subplot()
+    _draw(ax, genes, prediction, observation)
+    _label(ax, genes, prediction, observation)
+    if save is not None:
+        ax.figure.figure.savefig(save, dpi=300, bbox_inches="tight")
+    if show:
+        plt.show()
+    return ax
+
+
+def _rank(prediction: Prediction, observation: Observation | None) -> list[str]:
+    if observation is not None:
+        return list(observation.table.index)
+    return list(prediction.table["change"].abs().sort_values(ascending=False, kind="stable").index)
+
+
+def _draw(ax: Axes, genes: list[str], prediction: Prediction, observation: Observation | None) -> None:
+    """Put the marks on the axes: bands under targets, zero, observation, prediction."""
+    places = np.arange(len(genes))
+    for place in places[np.isin(genes, prediction.perturbation.genes)]:
+        ax.axvspan(place - 0.5, place + 0.5, color=style.BAND, linewidth=0, zorder=0)
+    ax.axhline(0, color=style.FAINT, linewidth=style.LINE, linestyle=(0, (3, 2)), zorder=1)
+    if observation is not None:
+        _draw_observation(ax, genes, observation)
+    predicted = prediction.table.loc[genes]
+    ax.errorbar(
+        places + (_OFFSET if observation is not None else 0),
+        predicted["change"],
+        yerr=predicted["std"].fillna(0),
+        fmt="o",
+        markersize=_DOT,
+        color=style.VERMILION,
+        linewidth=style.LINE,
+        capsize=0,
+        zorder=4,
+        label="predicted",
+    )
+    ax.set_xlim(-0.6, len(genes) - 0.4)
+
+
+def _draw_observation(ax: Axes, genes: list[str], observation: Observation) -> None:
+    places = np.arange(len(genes)) - _OFFSET
+    means = observation.table.loc[genes]
+    if observation.cells is not None:
+        line = {"color": style.BLUE, "linewidth": style.LINE}
+        ax.boxplot(
+            observation.cells,
+            positions=places,
+            widths=0.36,
+            whis=(5, 95),
+            showfliers=False,
+            showmeans=False,
+            notch=False,
+            showcaps=False,
+            patch_artist=True,
+            manage_ticks=False,
+            boxprops={"facecolor": style.SKY, "edgecolor": style.BLUE, "linewidth": style.LINE},
+            whiskerprops=line,
+            medianprops=line | {"linewidth": 2 * style.LINE},
+            zorder=2,
+        )
+    ax.errorbar(
+        places,
+        means["change"],
+        yerr=None if observation.cells is not None else means["std"].fillna(0),
+        fmt="D",
+        **_DIAMOND,
+        color=style.BLUE,
+        linewidth=style.LINE,
+        capsize=0,
+        zorder=3,
+        label="observed",
+    )
+
+
+def _label(ax: Axes, genes: list[str], prediction: Prediction, observation: Observation | None) -> None:
+    """Write names, scale, legend and caption in sizes that fit the axes as laid out now."""
+    style.tidy(ax)
+    ax.set_ylabel("change over control\n(log1p of counts per 10,000)", fontsize=style.SMALL, color=style.INK)
+    ax.set_xticks(np.arange(len(genes)), genes, rotation=90)
+    width = style.width_in_points(ax)
+    size = min(style.TEXT, 0.8 * width / (len(genes) + 0.2))
+    for label, gene in zip(ax.get_xticklabels(), genes, strict=True):
+        target = gene in prediction.perturbation.genes
+        label.set(fontsize=size, fontweight="bold" if target else "normal", fontstyle="italic")
+    caption = style.wrap(_caption(genes, prediction, observation), width, style.SMALL)
+    ax.set_xlabel(caption, fontsize=style.SMALL, color=style.INK, loc="left", parse_math=False)
+    _legend(ax, prediction, observation, width)
+
+
+def _legend(ax: Axes, prediction: Prediction, observation: Observation | None, width: float) -> None:
+    """Put name of the perturbation and legend above the axes, in as many rows as the width asks for."""
+    handles: dict[str, Artist] = {}
+    diamond = partial(Line2D, [], [], color=style.BLUE, marker="D", **_DIAMOND)
+    if observation is not None and observation.cells is not None:
+        handles["observed cells"] = Patch(facecolor=style.SKY, edgecolor=style.BLUE, linewidth=style.LINE)
+        handles["their mean"] = diamond(linestyle="none")
+    elif observation is not None:
+        handles["observed mean ± SD"] = diamond(linewidth=style.LINE)
+    handles["predicted mean ± SD"] = Line2D(
+        [], [], color=style.VERMILION, marker="o", markersize=_DOT, linewidth=style.LINE
+    )
+    columns = [style.text_width(label, style.SMALL) + (_HANDLE + _COLUMN_GAP) * style.SMALL for label in handles]
+    in_one_row = sum(columns) - _COLUMN_GAP * style.SMALL <= width
+    legend = ax.legend(
+        list(handles.values()),
+        list(handles),
+        title=str(prediction.perturbation),
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        bbox_transform=ax.transAxes + ScaledTranslation(0, 4 / 72, ax.figure.dpi_scale_trans),
+        ncols=len(handles) if in_one_row else max(1, int(width // max(columns))),
+        frameon=False,
+        fontsize=style.SMALL,
+        labelcolor=style.INK,
+        title_fontproperties={"size": style.TEXT, "weight": "bold"},
+        alignment="left",
+        borderpad=0,
+        borderaxespad=0,
+        handlelength=_HANDLE - 0.5,
+        handletextpad=0.5,
+        columnspacing=_COLUMN_GAP,
+    )
+    legend.get_title().set_color(style.INK)
+
+
+def _caption(genes: list[str], prediction: Prediction, observation: Observation | None) -> str:
+    """Say what was predicted with what from what, and what the marks are."""
+    record = prediction.record
+    trained = origin(record)
+    simulated = prediction.n_simulated
+    kind = {0: "", prediction.n_cells: "simulated "}.get(simulated, f"({simulated} simulated) ")
+    model = f"{record.get('model', 'an unnamed model')}{f' (trained on {trained})' if trained else ''}"
+    sentences = [f"Predicted by {model} from {_cells(prediction.n_cells, f'{kind}control ')}."]
+    if observation is None:
+        sentences += [f"Top {len(genes)} genes by size of the predicted change."]
+    else:
+        number = _cells(observation.n_cells) if observation.n_cells else "an unrecorded number of cells"
+        drawn = "; boxes: quartiles, whiskers: 5th to 95th percentile" if observation.cells is not None else ""
+        over = "" if observation.own_control else ", change over the input control cells"
+        sentences += [
+            f"Observed: {number}{f' ({observation.origin})' if observation.origin else ''}{drawn}{over}.",
+            f"Top {len(genes)} genes by Welch's t of the observed cells against control.",
+        ]
+    if any(gene in prediction.perturbation.genes for gene in genes):
+        sentences += ["Bold on grey: perturbed."]
+    return " ".join(sentences)
+
+
+def _cells(number: int, kind: str = "") -> str:
+    return f"{number:,} {kind}cell{'' if number == 1 else 's'}"

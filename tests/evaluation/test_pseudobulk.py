@@ -1,0 +1,94 @@
+"""Pseudobulks over every kind of matrix."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from scgenept import _keys
+from scgenept._errors import DataError
+from scgenept.evaluation.pseudobulk import pseudobulk
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LABELS = ["ctrl", "B", "A+B", "B", "ctrl", "A+B", "ctrl", "single", "B", "ctrl"]
+
+
+def cells(kind: type | None = None, dtype: type = np.float32) -> ad.AnnData:
+    rng = np.random.default_rng(0)
+    values = (rng.gamma(1, 1, (len(LABELS), 6)) * rng.integers(0, 2, (len(LABELS), 6))).astype(dtype)
+    obs = pd.DataFrame({_keys.PERTURBATION: pd.Categorical(LABELS)}, index=[f"c{i}" for i in range(len(LABELS))])
+    var = pd.DataFrame(index=[f"g{i}" for i in range(6)])
+    return ad.AnnData(values if kind is None else kind(values), obs=obs, var=var)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", [None, sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array])
+def test_equals_a_loop(kind: type | None, dtype: type) -> None:
+    adata = cells(kind, dtype)
+    values = cells(None, dtype).X.astype(np.float64)
+    bulk = pseudobulk(adata)
+    assert list(bulk.mean.index) == ["A+B", "B", "ctrl", "single"]
+    assert list(bulk.mean.columns) == list(adata.var_names)
+    for name in bulk.mean.index:
+        rows = [i for i, label in enumerate(LABELS) if label == name]
+        assert bulk.n[name] == len(rows)
+        for g, gene in enumerate(adata.var_names):
+            column = [values[i, g] for i in rows]
+            mean = sum(column) / len(column)
+            assert bulk.mean.loc[name, gene] == pytest.approx(mean, rel=1e-12, abs=1e-15)
+            if len(rows) > 1:
+                spread = (sum((v - mean) ** 2 for v in column) / (len(column) - 1)) ** 0.5
+                assert bulk.std.loc[name, gene] == pytest.approx(spread, rel=1e-12, abs=1e-15)
+    assert bulk.std.loc["single"].isna().all()
+    assert all(dtype == np.float64 for table in (bulk.mean, bulk.std) for dtype in table.dtypes)
+
+
+@pytest.mark.parametrize("kind", [None, sparse.csr_matrix, sparse.csc_matrix])
+def test_backed_files_and_views(tmp_path: Path, kind: type | None) -> None:
+    adata = cells(kind)
+    expected = pseudobulk(cells())
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    backed = ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")
+    try:
+        pd.testing.assert_frame_equal(pseudobulk(backed).mean, expected.mean)
+    finally:
+        backed.file.close()
+    view = cells(kind)[::-1]
+    pd.testing.assert_frame_equal(pseudobulk(view).std, expected.std)
+
+
+def test_layer_column_and_choice_of_perturbations() -> None:
+    adata = cells()
+    adata.layers["double"] = 2 * adata.X
+    adata.obs["other"] = adata.obs.pop(_keys.PERTURBATION)
+    adata.uns[_keys.UNS] = {_keys.SETUP: {"perturbation_key": "other"}}
+    bulk = pseudobulk(adata, layer="double", perturbations=["ctrl", "B"])
+    assert list(bulk.n.index) == ["ctrl", "B"]
+    np.testing.assert_allclose(bulk.mean.loc["B"], 2 * pseudobulk(cells()).mean.loc["B"])
+    pd.testing.assert_frame_equal(pseudobulk(adata, by="other").mean, pseudobulk(adata).mean)
+
+
+def test_unlabelled_cells_belong_to_no_group() -> None:
+    adata = cells()
+    adata.obs[_keys.PERTURBATION] = [None if label == "B" else label for label in LABELS]
+    assert list(pseudobulk(adata).n.index) == ["A+B", "ctrl", "single"]
+
+
+def test_errors_say_what_to_do() -> None:
+    adata = cells()
+    with pytest.raises(DataError, match=r"no column 'condition'.*setup_perturbations"):
+        pseudobulk(adata, by="condition")
+    with pytest.raises(DataError, match=r"no layer 'log'.*none"):
+        pseudobulk(adata, layer="log")
+    with pytest.raises(DataError, match=r"1 perturbations occur in no cell: A\+C.*Nearest known names: A\+B"):
+        pseudobulk(adata, perturbations=["A+C"])
+    del adata.X
+    with pytest.raises(DataError, match="no X"):
+        pseudobulk(adata)
