@@ -1,0 +1,53 @@
+"""scgenept predict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._io import atomic_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+def run_predict(
+    cells: Path,
+    genes: Sequence[str],
+    out: Path,
+    *,
+    model: str | None,
+    layer: str | None,
+    n_cells: int,
+    overwrite: bool,
+) -> str:
+    """Read cells, predict, write an h5ad of the input cells with the prediction; return what to print."""
+    import anndata as ad
+
+    from .. import get, tl
+    from ..perturbation import Perturbation
+
+    if not cells.is_file():
+        msg = f"{cells} is not a file."
+        raise FileNotFoundError(msg)
+    if out.exists() and not overwrite:
+        msg = f"{out} exists: choose another --out, or pass --overwrite."
+        raise FileExistsError(msg)
+    adata = ad.read_h5ad(cells)
+    result = tl.predict_perturbation(adata, genes, model=model, layer=layer, n_cells=n_cells or None, copy=True)
+    if result is None:  # pragma: no cover  (copy=True returns one)
+        msg = "No result."
+        raise RuntimeError(msg)
+    key = str(Perturbation.parse(genes))
+    with atomic_file(out) as work:
+        result.write_h5ad(work)
+    table = get.predictions(result, key).head(10)
+    changes = table[["gene", "control_mean", "predicted_mean", "delta"]].to_string(
+        index=False, float_format=lambda value: f"{value:.3f}"
+    )
+    record = get.record(result, key)
+    return (
+        f"{key}: {result.n_obs:,} cells x {result.n_vars:,} genes by {record['model']} "
+        f"(trained on {record['modality']} in {record['cell_type']}) -> {out}\n"
+        f"Largest predicted changes (log1p of counts per 1e4):\n{changes}"
+    )

@@ -1,0 +1,110 @@
+"""get.predicted: the predicted cells as an AnnData of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import _keys
+from .._errors import UnknownNameError, listing
+from ..data.write import predictions
+from ..perturbation import Perturbation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from anndata import AnnData
+
+
+def predicted(adata: AnnData, key: str) -> AnnData:
+    """Return the predicted cells of one perturbation, ready for scanpy.
+
+    Parameters
+    ----------
+    adata
+        With predictions of :func:`scgenept.tl.predict_perturbation`.
+    key
+        Key of the prediction: the name of the perturbation (``"FOSB+CEBPB"`` finds ``"CEBPB+FOSB"``), or
+        the ``key_added`` it was written under.
+
+    Returns
+    -------
+    The predicted cells x genes: ``X`` is the prediction and ``layers["control"]`` the expression it
+    started from, both log1p of counts per 1e4; ``obsm["X_" + key]`` is the cell embedding, ``obs`` and
+    ``var`` are those of ``adata``, and ``uns["scgenept"]["predictions"]`` holds the record of this
+    prediction.
+
+    Raises
+    ------
+    UnknownNameError
+        There is no such prediction.
+
+    Examples
+    --------
+    >>> import scanpy as sc, scgenept as sgp
+    >>> cells = sgp.datasets.k562_mini()[:40].copy()
+    >>> sgp.tl.predict_perturbation(cells, "KLF1", model="scgenept-mini")
+    >>> response = sgp.get.predicted(cells, "KLF1")
+    >>> sc.pp.pca(response, n_comps=5)
+    >>> response.obsm["X_pca"].shape
+    (40, 5)
+    """
+    import anndata as ad
+
+    key, found = find_prediction(adata, key)
+    rows = predicted_rows(adata, key)
+    cells = adata[rows]
+    source = found["input_layer"]
+    control = cells.X if source == "X" else cells.layers[source]
+    obsm_key = _keys.embedding_obsm(key)
+    return ad.AnnData(
+        X=np.array(cells.layers[key]),
+        obs=cells.obs.copy(),
+        var=cells.var.copy(),
+        obsm={obsm_key: np.array(cells.obsm[obsm_key])} if obsm_key in cells.obsm else {},
+        layers={_keys.CONTROL_LAYER: control.copy()},
+        uns={_keys.UNS: {_keys.PREDICTIONS: {key: dict(found)}}},
+    )
+
+
+def record(adata: AnnData, key: str) -> dict[str, Any]:
+    """Return what is recorded of a prediction: model, modality, cell type, cells, domain check and more.
+
+    Parameters
+    ----------
+    adata
+        With predictions of :func:`scgenept.tl.predict_perturbation`.
+    key
+        Key of the prediction, as in :func:`predicted`.
+
+    Returns
+    -------
+    A copy of ``uns["scgenept"]["predictions"][key]``; its fields are listed at
+    :func:`scgenept.tl.predict_perturbation`.
+
+    Raises
+    ------
+    UnknownNameError
+        There is no such prediction.
+    """
+    return dict(find_prediction(adata, key)[1])
+
+
+def find_prediction(adata: AnnData, key: str) -> tuple[str, Mapping[str, Any]]:
+    """Return the key under which a prediction is stored, and its record."""
+    records = predictions(adata)
+    present = [name for name in records if name in adata.layers]
+    if key in present:
+        return key, records[key]
+    canonical = str(Perturbation.parse(key)) if key else key
+    if canonical in present:
+        return canonical, records[canonical]
+    msg = f"There is no prediction {key!r} in adata. Predictions: {listing(present) or 'none'}."
+    raise UnknownNameError(msg)
+
+
+def predicted_rows(adata: AnnData, key: str) -> np.ndarray:
+    """Return which cells were predicted, boolean."""
+    layer = adata.layers[key]
+    return ~np.isnan(np.asarray(layer[:, 0], dtype=np.float64)).ravel()

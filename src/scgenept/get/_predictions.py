@@ -1,0 +1,64 @@
+"""get.predictions: one row per gene."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from .. import _keys
+from ._predicted import find_prediction, predicted
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+def predictions(adata: AnnData, key: str) -> pd.DataFrame:
+    """Return what a prediction says about each gene.
+
+    Parameters
+    ----------
+    adata
+        With predictions of :func:`scgenept.tl.predict_perturbation`.
+    key
+        Key of the prediction, as in :func:`scgenept.get.predicted`.
+
+    Returns
+    -------
+    One row per gene, largest absolute change first, all values log1p of counts per 1e4:
+    ``gene``, ``perturbation``, ``control_mean`` and ``predicted_mean`` over the predicted cells,
+    ``delta`` (their difference), ``predicted_std`` over cells (ddof 1, NaN for one cell) and
+    ``is_target``.
+
+    Raises
+    ------
+    UnknownNameError
+        There is no such prediction.
+
+    Examples
+    --------
+    >>> import scgenept as sgp
+    >>> cells = sgp.datasets.k562_mini()[:8].copy()
+    >>> sgp.tl.predict_perturbation(cells, "KLF1", model="scgenept-mini")
+    >>> sgp.get.predictions(cells, "KLF1").columns.tolist()[:5]
+    ['gene', 'perturbation', 'control_mean', 'predicted_mean', 'delta']
+    """
+    _, record = find_prediction(adata, key)
+    cells = predicted(adata, key)
+    values = np.asarray(cells.X, dtype=np.float64)
+    control = np.asarray(cells.layers[_keys.CONTROL_LAYER].mean(axis=0), dtype=np.float64).ravel()
+    targets = set(str(record["perturbation"]).split("+"))
+    mean = values.mean(axis=0)
+    table = pd.DataFrame(
+        {
+            "gene": cells.var_names.astype(str),
+            "perturbation": record["perturbation"],
+            "control_mean": control,
+            "predicted_mean": mean,
+            "delta": mean - control,
+            "predicted_std": values.std(axis=0, ddof=1) if len(values) > 1 else np.nan,
+            "is_target": [name in targets for name in cells.var_names],
+        }
+    )
+    return table.sort_values("delta", key=np.abs, ascending=False, kind="stable", ignore_index=True)

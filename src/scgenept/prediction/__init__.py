@@ -1,0 +1,1 @@
+"""The engine: cells and a perturbation in, arrays out."""

@@ -1,0 +1,216 @@
+"""tl.predict_perturbation: the main job."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import _keys
+from .._errors import CheckpointError, DataError, listing
+from .._version import VERSION
+from ..data.checks import check_shape, check_unique_genes, check_writable
+from ..data.records import check_records_writable
+from ..data.select import input_rows, modality_of, require_log_expression, row_reader
+from ..data.setup import read_setup
+from ..data.write import check_room, record_of, require_free_key, write_prediction
+from ..perturbation import Perturbation
+from ..prediction.device import resolve_device
+from ..prediction.domain import check_domain
+from ..prediction.engine import Engine, predict_cells
+from ..weights.tokens import build_tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import ArrayLike
+
+    from .._types import RNGLike
+    from ..weights.gene_set import GeneSet
+    from ..weights.model import ScGenePT
+
+MIN_MATCHED = 0.5
+MAX_EVALUATED_TARGETS = 2
+
+
+def predict_perturbation(
+    adata: AnnData | MuData,
+    genes: str | Sequence[str] | Perturbation,
+    *,
+    model: ScGenePT | str | None = None,
+    obs_mask: ArrayLike | str | None = None,
+    n_cells: int | None = None,
+    layer: str | None = None,
+    mod: str | None = None,
+    key_added: str | None = None,
+    overwrite: bool = False,
+    copy: bool = False,
+    rng: RNGLike = 0,
+    engine: Engine | None = None,
+) -> AnnData | None:
+    """Predict how control cells respond when genes are perturbed.
+
+    Every control cell goes through the network once, in order, with the perturbed genes flagged; what
+    comes out is that cell's expression after the perturbation. A target that is not a measured gene is
+    added as a token with value 0 and left out of the result.
+
+    Parameters
+    ----------
+    adata
+        Cells x genes, log1p of counts per 1e4 (see :func:`scgenept.pp.prepare`), or a MuData that holds
+        such a modality.
+    genes
+        One perturbation: ``"FOSB"``, ``"CEBPB+FOSB"`` or ``["FOSB", "CEBPB"]`` (perturbed together).
+    model
+        From :func:`scgenept.models.load`, or a name or path to load. ``None`` takes
+        ``settings.default_model``.
+    obs_mask
+        The cells to start from: booleans, one per cell, or the name of a boolean column of ``obs``.
+        By default the control cells if the data are set up
+        (:func:`scgenept.pp.setup_perturbations`), else all cells.
+    n_cells
+        Draw this many of them from ``rng``, without replacement. By default all.
+    layer
+        The layer that holds the expression; ``X`` by default.
+    mod
+        The modality of a MuData to read and write.
+    key_added
+        Key of the result; by default the canonical name of the perturbation, such as ``"CEBPB+FOSB"``.
+    overwrite
+        Replace something of that key that scgenept did not write.
+    copy
+        Leave ``adata`` alone and return an AnnData of the input cells with the result.
+    rng
+        Seed or generator for ``n_cells``.
+    engine
+        Batch size, device and number type, as :class:`scgenept.tl.Engine`.
+
+    Returns
+    -------
+    ``None``, or with ``copy=True`` an AnnData of the input cells. Written are:
+
+    ``layers[key]``
+        Predicted expression, cells x genes, log1p of counts per 1e4, float32; row i is cell i. Rows of
+        cells that were not predicted are NaN.
+    ``obsm["X_" + key]``
+        Embedding of the predicted cell: mean over its gene states, cells x d_model, float32.
+    ``uns["scgenept"]["predictions"][key]``
+        What was predicted with what: perturbation, model, weight hash, modality and cell type the model
+        was trained on, number of cells, version, seed, number type, device, domain check.
+
+    Raises
+    ------
+    DataError
+        The data cannot be predicted from: counts, NaN, no control cells, repeated genes and the like.
+        ``adata`` is then as it was.
+    UnknownGeneError
+        A target is neither measured nor known to the model.
+    KeyTakenError
+        The key holds something that scgenept did not write.
+    DeviceError
+        The device does not exist or is too small.
+
+    Warns
+    -----
+    UserWarning
+        Three or more genes at once; fewer than half of the genes known to the model; input cells unlike
+        the training controls; a large result that is mostly NaN.
+
+    Examples
+    --------
+    >>> import scgenept as sgp
+    >>> cells = sgp.datasets.k562_mini()[:8].copy()
+    >>> sgp.tl.predict_perturbation(cells, "KLF1+MAP2K6", model="scgenept-mini")
+    >>> cells.layers["KLF1+MAP2K6"].shape
+    (8, 500)
+    """
+    data = modality_of(adata, mod)
+    if not copy:
+        check_writable(data)
+    check_records_writable(data)
+    check_shape(data.n_obs, data.n_vars)
+    check_unique_genes(data.var_names)
+    perturbation = Perturbation.parse(genes)
+    key = key_added or str(perturbation)
+    engine = engine or Engine()
+    device = resolve_device(engine.device)
+    if not copy:
+        require_free_key(data, key, overwrite=overwrite)
+    rows = input_rows(data, read_setup(data, missing_ok=True), obs_mask=obs_mask, n_cells=n_cells, rng=rng)
+    require_log_expression(data, rows, layer)
+    if not copy:
+        check_room(data, len(rows))
+    loaded = _load(model)
+    names = [str(name) for name in data.var_names]
+    _require_known_genes(loaded.gene_set(names), loaded)
+    tokens = build_tokens(loaded, names, perturbation)
+    if len(perturbation) > MAX_EVALUATED_TARGETS:
+        msg = f"{perturbation} perturbs {len(perturbation)} genes; the model was never evaluated on more than two."
+        warnings.warn(msg, UserWarning, stacklevel=2)
+
+    read = row_reader(data, rows, layer)
+    domain = check_domain(loaded, names, _mean(read, len(rows), len(names)))
+    if domain.warning:
+        warnings.warn(domain.warning, UserWarning, stacklevel=2)
+    predicted = predict_cells(loaded.network, tokens, read, len(rows), engine=engine, label=str(perturbation))
+
+    record: dict[str, Any] = {
+        "perturbation": str(perturbation),
+        "unmeasured_targets": "+".join(tokens.unmeasured),
+        "model": loaded.name,
+        "dataset": loaded.card.dataset,
+        "modality": loaded.card.modality,
+        "cell_type": loaded.card.cell_type,
+        "weight_hash": loaded.weight_hash,
+        "n_cells": len(rows),
+        "input_layer": layer or "X",
+        "simulated": bool(data.obs[_keys.SIMULATED].iloc[rows].any()) if _keys.SIMULATED in data.obs else False,
+        "version": VERSION,
+        "seed": rng if isinstance(rng, int) else "numpy Generator",
+        "dtype": engine.dtype,
+        "device": str(device),
+        **domain.to_dict(),
+    }
+    target = data[rows].to_memory() if copy else data
+    if copy:
+        require_free_key(target, key, overwrite=overwrite)
+        rows = np.arange(target.n_obs)
+    write_prediction(target, key, rows, predicted.values, predicted.embedding, record_of(record))
+    return target if copy else None
+
+
+def _load(model: ScGenePT | str | None) -> ScGenePT:
+    from ..models import load_default, load
+
+    loaded = load_default() if model is None else load(model) if isinstance(model, str) else model
+    if not loaded.card.fine_tuned:
+        msg = f"{loaded.name} is pretrained only: its decoder never saw a perturbation. Load a fine-tuned model."
+        raise CheckpointError(msg)
+    return loaded
+
+
+def _require_known_genes(genes: GeneSet, model: ScGenePT) -> None:
+    share = genes.matches.n_matched / len(genes)
+    if share == 0:
+        msg = (
+            f"None of the {len(genes):,} genes of adata is known to {model.name} (adata: {listing(genes.names)}; model: "
+            f"{listing(model.vocabulary.tokens)}). Use human gene symbols or Ensembl gene ids as var_names."
+        )
+        raise DataError(msg)
+    if share < MIN_MATCHED:
+        unknown = [name for name, match in zip(genes.names, genes.matches.matched, strict=True) if match is None]
+        msg = (
+            f"Only {genes.matches.n_matched:,} of {len(genes):,} genes ({share:.0%}) are known to {model.name}; the others "
+            f"({listing(unknown)}) all look alike to it. See scgenept.pp.match_genes."
+        )
+        warnings.warn(msg, UserWarning, stacklevel=3)
+
+
+def _mean(read: Any, n_cells: int, n_genes: int, block: int = 4096) -> np.ndarray:
+    total = np.zeros(n_genes)
+    for start in range(0, n_cells, block):
+        total += read(start, min(start + block, n_cells)).sum(axis=0, dtype=np.float64)
+    return total / n_cells
