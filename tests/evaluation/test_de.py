@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import anndata as ad
 import numpy as np
@@ -14,7 +15,12 @@ from scipy import sparse, stats
 from scgenept import _keys
 from scgenept._errors import DataError
 from scgenept.evaluation.de import rank_genes, top_gene_indices
-from scgenept.evaluation.pseudobulk import Pseudobulk, pseudobulk
+from scgenept.evaluation.pseudobulk import pseudobulk
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from scgenept.evaluation.pseudobulk import Pseudobulk
 
 
 @pytest.fixture
@@ -63,7 +69,7 @@ def test_equals_a_test_of_the_cells(adata: ad.AnnData) -> None:
         assert ours.loc[f"g{position}", "p_value"] == pytest.approx(p)
 
 
-def test_top_20_equal_to_gears(golden) -> None:
+def test_top_20_equal_to_gears(golden: Path) -> None:
     adata = ad.read_h5ad(golden / "metrics" / "processed.h5ad")
     lists = json.loads((golden / "metrics" / "uns.json").read_text())["rank_genes_groups_cov_all"]
     bulk = pseudobulk(adata, by="condition_name")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -11,6 +13,9 @@ from scipy import sparse
 from scgenept import _keys
 from scgenept._errors import DataError
 from scgenept.evaluation.references import halves, split_half
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def cells(noise: float = 1.0, kind: type = sparse.csr_matrix) -> ad.AnnData:
@@ -79,7 +84,7 @@ def test_errors() -> None:
         split_half(cells(), n_draws=0)
 
 
-def test_norman_subset(golden) -> None:
+def test_norman_subset(golden: Path) -> None:
     path = golden.parent / "data" / "norman_mcfaline_subset.h5ad"
     if not path.exists():
         pytest.skip("the Norman subset is not at hand")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import TYPE_CHECKING
 
 import anndata as ad
 import numpy as np
@@ -14,6 +15,9 @@ from hypothesis import strategies as st
 
 from scgenept import metrics
 from scgenept._errors import DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 P, G, K = 7, 30, 5
 
@@ -243,7 +247,7 @@ def test_bad_genes_and_exclude_are_refused(tables: dict[str, np.ndarray]) -> Non
         metrics.pds_cosine(tables["predicted"], tables["observed"], tables["control"], exclude=np.ones(G, dtype=bool))
 
 
-def test_equal_to_cell_gears(golden) -> None:
+def test_equal_to_cell_gears(golden: Path) -> None:
     folder = golden / "metrics"
     results = json.loads((folder / "results.json").read_text())
     cells = np.load(folder / "test_res.npz")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -364,9 +363,7 @@ def test_survives_a_round_trip(predicted: ad.AnnData, screen: ad.AnnData, tmp_pa
     adata = with_figures(predicted, screen)
     adata.obs[_keys.SIMULATED] = True
     expected = caption_of(sgp.pl.top_genes(adata, NAME))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        adata.write_h5ad(tmp_path / "result.h5ad")
+    adata.write_h5ad(tmp_path / "result.h5ad")
     assert caption_of(sgp.pl.top_genes(ad.read_h5ad(tmp_path / "result.h5ad"), NAME)) == expected
 
 

@@ -25,10 +25,12 @@ import pandas as pd
 
 from .. import _keys
 from .._errors import DataError, listing
-from ..perturbation import Perturbation, PerturbationLike
+from ..perturbation import Perturbation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from ..perturbation import PerturbationLike
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 

@@ -16,12 +16,14 @@ from .._errors import DataError, UnknownNameError, listing, near_names
 from ..data.checks import check_unique_genes
 from ..evaluation.de import rank_genes
 from ..evaluation.pseudobulk import expression, moments, perturbation_labels, pseudobulk
-from ..perturbation import Perturbation, PerturbationLike
+from ..perturbation import Perturbation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from anndata import AnnData
+
+    from ..perturbation import PerturbationLike
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 
