@@ -123,7 +123,7 @@ class GeneRows:
     Parameters
     ----------
     network
-        Whose tables to slice.
+        Whose tables to slice. A table that is frozen (``requires_grad=False``) stays frozen.
     token_ids
         Every token that will occur, in any order, with repeats.
 
@@ -145,7 +145,8 @@ class GeneRows:
             self.genes.languages[name].projection = encoder.projection
             self.genes.languages[name].norm = encoder.norm
         for part, whole in self._tables():
-            part.weight = nn.Parameter(whole.weight.detach()[self._rows].float())
+            rows = whole.weight.detach()[self._rows].float()
+            part.weight = nn.Parameter(rows, requires_grad=whole.weight.requires_grad)
 
     def local(self, token_ids: Tensor) -> Tensor:
         """Translate vocabulary rows to rows of :attr:`genes`; -1 stays -1."""
