@@ -1,7 +1,41 @@
-"""scgenept registry."""
+"""scgenept registry: the files that can be fetched, and the hashes that a maintainer records."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
+from .errors import readable_errors
+
 app = typer.Typer(help="Files that scgenept fetches.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_files() -> None:
+    """List every file: what it is, its size, whether its hash is known and whether it is in the cache."""
+    from ..registry import registry_table
+
+    typer.echo(registry_table().to_string(index=False))
+
+
+@app.command()
+def pin(
+    names: Annotated[list[str] | None, typer.Argument(help="Names of files, as `scgenept registry list` shows them.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every file without a hash: about 15 GB.")] = False,
+    table: Annotated[Path | None, typer.Option(help="The registry.yaml to rewrite; the installed one by default.")] = None,
+) -> None:
+    """Fetch files and record their hashes and sizes in registry.yaml. For maintainers."""
+    from ..registry import entries
+    from ..registry.pin import REGISTRY
+    from ..registry.pin import pin as pin_files
+
+    chosen = [*(names or []), *(entry.name for entry in entries() if everything and entry.sha256 is None)]
+    if not chosen:
+        unhashed = sum(entry.sha256 is None for entry in entries())
+        msg = f"Name the files to fetch and hash, or pass --all. {unhashed} files have no hash yet."
+        raise typer.BadParameter(msg)
+    with readable_errors():
+        for name, sha256 in pin_files(dict.fromkeys(chosen), table=table or REGISTRY).items():
+            typer.echo(f"{sha256}  {name}")

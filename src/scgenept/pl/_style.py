@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
@@ -71,3 +72,17 @@ def tidy(ax: Axes) -> None:
     ax.set_axisbelow(True)
     ax.grid(visible=False)
     ax.set_facecolor("white")
+
+
+def stacked_axes(n_rows: int, *, height: float = 75 * MM) -> tuple[Figure, list[Axes]]:
+    """Return a figure two columns wide with axes under each other, known to no window and no pyplot.
+
+    Parameters
+    ----------
+    n_rows
+        Number of axes.
+    height
+        Of each, inches.
+    """
+    figure = Figure(figsize=(TWO_COLUMNS, n_rows * height), layout="constrained", facecolor="white")
+    return figure, list(figure.subplots(n_rows, 1, squeeze=False).ravel())
