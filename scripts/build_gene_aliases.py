@@ -35,9 +35,7 @@ def read(database: Path) -> tuple[dict[str, str], dict[str, set[str]], dict[str,
         aliases: dict[str, set[str]] = defaultdict(set)
         for gene, alias in connection.execute("SELECT _id, alias_symbol FROM alias"):
             aliases[symbols[gene]].add(alias)
-        owners = {
-            table: _owners(connection, table, symbols) for table in ("ensembl", "ensembl2ncbi", "ncbi2ensembl")
-        }
+        owners = {table: _owners(connection, table, symbols) for table in ("ensembl", "ensembl2ncbi", "ncbi2ensembl")}
     for symbol in symbols.values():
         aliases[symbol].discard(symbol)
     for alias, symbol in SUPPLEMENT.items():
@@ -92,7 +90,7 @@ def main() -> None:
     arguments = parser.parse_args()
     versions, aliases, ensembl = read(arguments.database)
     lines = [
-        f"# org.Hs.eg.db 3.16: {versions['EGSOURCENAME']} {versions['EGSOURCEDATE']}, Ensembl {versions['ENSOURCEDATE']}",
+        f"# org.Hs.eg.db 3.16: Entrez Gene {versions['EGSOURCEDATE']}, Ensembl {versions['ENSOURCEDATE']}",
         "symbol\taliases\tensembl",
         *rows(aliases, ensembl),
     ]

@@ -102,9 +102,9 @@ def main() -> None:
 
 def fetch_source() -> Path:
     """Return the path of the registry's copy of the source file."""
-    from scgenept.datasets._registry import fetch
+    from scgenept.registry import fetch
 
-    return fetch(SOURCE)
+    return fetch(f"{SOURCE}.h5ad")
 
 
 def read_norman(path: Path) -> tuple[np.ndarray, np.ndarray, list[str], np.ndarray]:

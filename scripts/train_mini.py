@@ -34,8 +34,8 @@ from scgenept.data.pairs import Pairs
 from scgenept.evaluation import baselines
 from scgenept.genes.vocabulary import Vocabulary
 from scgenept.nn import LanguageSource, Network, NetworkConfig
-from scgenept.registry import fetch
 from scgenept.prediction.engine import Engine, predict_cells
+from scgenept.registry import fetch
 from scgenept.training.fit import fit
 from scgenept.training.plan import TrainingPlan
 from scgenept.weights.card import Card
@@ -74,14 +74,16 @@ def main() -> None:
     model.control_mean = dict(zip(observed.columns, controls.mean(axis=0).tolist(), strict=True))
     highest = observed.loc[[CONTROL, *training]].max().sort_values(ascending=False, kind="stable").index[:N_FIRST_GENES]
     for plan, genes in ((FIRST, list(highest)), (SECOND, list(observed.columns))):
-        run = fit(model, pairs(observed, controls, training, genes), None, sized(plan, len(training) + 1, arguments.seed))
-        print(f"{len(genes)} genes: loss {run.history['train_loss'].iloc[0]:.4f} -> {run.history['train_loss'].iloc[-1]:.5f}")
+        epoch = pairs(observed, controls, training, genes)
+        loss = fit(model, epoch, None, sized(plan, len(training) + 1, arguments.seed)).history["train_loss"]
+        print(f"{len(genes)} genes: loss {loss.iloc[0]:.4f} -> {loss.iloc[-1]:.5f}")
 
     model.card = replace(model.card, training=provenance(path, training, facts, arguments.seed))
     model.save(arguments.out, half=True, overwrite=True)
     packaged = load_folder(arguments.out)
     scores = measure(packaged, observed, facts, training, controls)
-    model.card = replace(model.card, metrics=tuple(json.loads(scores.to_json(orient="records"))), caveats=caveats(scores))
+    rows = json.loads(scores.to_json(orient="records"))
+    model.card = replace(model.card, metrics=tuple(rows), caveats=caveats(scores))
     model.save(arguments.out, half=True, overwrite=True)
     print(scores.round(3).to_string(index=False))
 
@@ -224,8 +226,10 @@ def caveats(scores: pd.DataFrame) -> tuple[str, ...]:
             f"mean {rows['mean']:.2f}, replicate {rows['split_half']:.2f}."
         )
     return (
-        "Trained on 26 perturbations and 500 genes of very sparse cells: where a perturbed gene was not among them, "
-        "the prediction is no better than the mean of the training perturbations.",
+        (
+            "Trained on 26 perturbations and 500 genes of very sparse cells: where a perturbed gene was not among them,"
+            " the prediction is no better than the mean of the training perturbations."
+        ),
         "Trained towards pseudobulk means: the spread over predicted cells is far too small.",
         *said,
     )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
+
+if TYPE_CHECKING:
+    import numpy as np
 
 COPIES = Path(__file__).parent / "data" / "golden"
 SHARED = Path(os.environ.get("SCGENEPT_SHARED", Path(__file__).parents[2] / "shared")) / "golden"
@@ -26,7 +29,9 @@ def archives(kind: str) -> list[Path]:
 
 def tensors(archive: np.lib.npyio.NpzFile, prefix: str) -> dict[str, torch.Tensor]:
     """The arrays under a prefix, as tensors by their bare names."""
-    return {name.removeprefix(prefix): torch.from_numpy(archive[name]) for name in archive.files if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix): torch.from_numpy(archive[name]) for name in archive.files if name.startswith(prefix)
+    }
 
 
 def our_variant(original: str) -> str:

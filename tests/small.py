@@ -18,7 +18,13 @@ def small_model(genes: list[str] | None = None, **card: object) -> ScGenePT:
     names = list(genes or GENES)
     vocabulary = Vocabulary([*names, *OUTSIDE, "<pad>", "<cls>", "<eoc>"])
     config = VARIANTS["scgenept_go_c"].config(
-        n_tokens=len(vocabulary), pad_id=vocabulary.pad_id, language_width=6, d_model=16, n_heads=2, d_hidden=16, n_layers=2
+        n_tokens=len(vocabulary),
+        pad_id=vocabulary.pad_id,
+        language_width=6,
+        d_model=16,
+        n_heads=2,
+        d_hidden=16,
+        n_layers=2,
     )
     facts = {"modality": "CRISPRa", "cell_type": "K562", "dataset": "toy", "token_mapping": "alias", **card}
     return ScGenePT(Network.initialised(config).eval(), vocabulary, Card("small", **facts), genes=names)  # type: ignore[arg-type]

@@ -35,6 +35,7 @@ OBSERVED_STD: Final = "observed_std"
 # uns["scgenept"][...]
 UNS: Final = "scgenept"
 SETUP: Final = "setup"
+SOURCE: Final = "source"
 PREPARE: Final = "prepare"
 PREDICTIONS: Final = "predictions"
 OBSERVED: Final = "observed"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from ._errors import DataError, listing
 from ._keys import CONTROL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SEPARATOR: Final = "+"
 """What stands between the genes of a canonical name."""

@@ -12,17 +12,20 @@ import json
 import platform
 import statistics
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from scgenept.nn import VARIANTS, Network
 from scgenept.weights.adapters import to_original
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from torch import Tensor
 
 
 class Peer(nn.Module):
@@ -92,8 +95,13 @@ def main() -> None:
     flags[0, :2] = 1
 
     genes = network.genes(token_ids)
-    ours = lambda: network.body.decode(network.body.encode(genes, values, flags), values)  # noqa: E731
-    theirs = lambda: peer(token_ids[None], values, flags)  # noqa: E731
+
+    def ours() -> Tensor:
+        return network.body.decode(network.body.encode(genes, values, flags), values)
+
+    def theirs() -> Tensor:
+        return peer(token_ids[None], values, flags)
+
     difference = float((ours() - theirs()).abs().max())
     if difference > 1e-4:
         msg = f"outputs differ by {difference}: nothing is timed"
@@ -114,8 +122,7 @@ def main() -> None:
         print(f"{name:<45} {median:7.2f} s/cell  spread {spread:5.2f}  {flop / median / peak:5.0%} of peak")
     if arguments.json:
         result = {"genes": n_genes, "peak": peak, "flop": flop, "difference": difference, "seconds": rows}
-        with open(arguments.json, "w") as stream:
-            json.dump(result, stream, indent=1)
+        Path(arguments.json).write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

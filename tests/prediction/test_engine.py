@@ -25,7 +25,13 @@ TARGETS = ["GENE03", "OUTSIDE"]
 def model() -> ScGenePT:
     vocabulary = Vocabulary([*GENES, "OUTSIDE", "ELSEWHERE", "<pad>"])
     config = VARIANTS["scgenept_go_c"].config(
-        n_tokens=len(vocabulary), pad_id=vocabulary.pad_id, language_width=6, d_model=16, n_heads=2, d_hidden=16, n_layers=2
+        n_tokens=len(vocabulary),
+        pad_id=vocabulary.pad_id,
+        language_width=6,
+        d_model=16,
+        n_heads=2,
+        d_hidden=16,
+        n_layers=2,
     )
     return ScGenePT(Network.initialised(config).eval(), vocabulary, Card("tiny", token_mapping="alias"))
 

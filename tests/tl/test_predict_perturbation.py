@@ -214,9 +214,9 @@ def test_few_known_genes_warn() -> None:
 def test_the_global_rng_is_untouched(model: ScGenePT) -> None:
     import torch
 
-    before = (np.random.get_state()[1].tobytes(), torch.random.get_rng_state())  # noqa: NPY002
+    before = (np.random.get_state()[1].tobytes(), torch.random.get_rng_state())
     sgp.tl.predict_perturbation(cells(), "GENE03", model=model, engine=ENGINE, n_cells=3)
-    assert np.random.get_state()[1].tobytes() == before[0]  # noqa: NPY002
+    assert np.random.get_state()[1].tobytes() == before[0]
     assert torch.equal(torch.random.get_rng_state(), before[1])
 
 

@@ -70,7 +70,8 @@ def test_the_global_rng_is_untouched() -> None:
 def test_dropout_is_on_during_training(monkeypatch: pytest.MonkeyPatch) -> None:
     model, modes = small_model(), []
     monkeypatch.setattr(
-        "scgenept.training.module.loss", lambda genes, body, batch: modes.append(body.training) or loss(genes, body, batch)
+        "scgenept.training.module.loss",
+        lambda genes, body, batch: modes.append(body.training) or loss(genes, body, batch),
     )
     fit(model, pairs(), pairs(32, seed=1), TrainingPlan(epochs=2, batch_size=48))
     assert modes == [True, True, False] * 2

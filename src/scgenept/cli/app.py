@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .._errors import ScGenePTError
+from .errors import readable_errors
 from .registry import app as registry_app
 
 app = typer.Typer(
@@ -38,7 +37,7 @@ def demo(
     """Predict two real double perturbations and show them beside what was observed. Needs no network."""
     from .demo import run_demo
 
-    with _readable():
+    with readable_errors():
         typer.echo(run_demo(out, data=data.value))
 
 
@@ -50,15 +49,22 @@ def predict(
     model: Annotated[str, typer.Option(help="Name or path of a model.")] = "",
     layer: Annotated[str, typer.Option(help="Layer to read; X by default.")] = "",
     n_cells: Annotated[int, typer.Option(help="Draw this many cells; 0 for all.")] = 0,
+    *,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output file.")] = False,
 ) -> None:
     """Predict the response of your own control cells to a perturbation."""
     from .predict import run_predict
 
-    with _readable():
+    with readable_errors():
         typer.echo(
             run_predict(
-                cells, genes.split(","), out, model=model or None, layer=layer or None, n_cells=n_cells, overwrite=overwrite
+                cells,
+                genes.split(","),
+                out,
+                model=model or None,
+                layer=layer or None,
+                n_cells=n_cells,
+                overwrite=overwrite,
             )
         )
 
@@ -69,18 +75,3 @@ def info() -> None:
     from .info import describe_installation
 
     typer.echo(describe_installation())
-
-
-class _readable:
-    """Errors of ours as one line and exit code 1, warnings as lines, without tracebacks."""
-
-    def __enter__(self) -> None:
-        self._catch = warnings.catch_warnings()
-        self._catch.__enter__()
-        warnings.showwarning = lambda message, *_args, **_kwargs: typer.echo(f"Warning: {message}", err=True)
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        self._catch.__exit__(None, None, None)
-        if isinstance(error, (ScGenePTError, FileNotFoundError, FileExistsError)):
-            typer.echo(f"Error: {error}", err=True)
-            raise typer.Exit(1) from error

@@ -94,7 +94,7 @@ def _scores(cells: AnnData, observed: Observed) -> pd.DataFrame:
     from ..evaluation import baselines
     from ..evaluation.scores import pearson_delta
 
-    control = observed.mean.loc[_keys.CONTROL]
+    control: pd.Series[float] = observed.mean.T[_keys.CONTROL]
     training = observed.mean.loc[observed.training]
     truth = observed.mean.loc[list(PAIRS)].to_numpy()
     # Change over the cells it started from, on top of the real controls: simulated cells differ a little from them.
@@ -110,14 +110,14 @@ def _scores(cells: AnnData, observed: Observed) -> pd.DataFrame:
 
 def _text(cells: AnnData, observed: Observed, model: ScGenePT, out: Path) -> str:
     scores = _scores(cells, observed)
-    control = observed.mean.loc[_keys.CONTROL]
+    control: pd.Series[float] = observed.mean.T[_keys.CONTROL]
     n_cells = f"{cells.n_obs} {'simulated' if _keys.SIMULATED in cells.obs else 'real'} control cells"
     lines = [
         f"Predicted: {' and '.join(PAIRS)} from {n_cells} x {cells.n_vars} genes, by {model.name}",
-        f"  ({model.card.modality} in {model.card.cell_type}; trained on {len(observed.training)} perturbations, these two held out).",
+        f"  ({model.card.modality} in {model.card.cell_type}; these two held out of {len(observed.training)} trained on).",
     ]
     for pair in PAIRS:
-        change = observed.mean.loc[pair] - control
+        change: pd.Series[float] = observed.mean.T[pair] - control
         genes = change.abs().sort_values(ascending=False).index[:3]
         predicted = pd.Series(_change(cells, pair), index=cells.var_names)
         seen = ", ".join(f"{gene} {predicted[gene]:+.2f} (observed {change[gene]:+.2f})" for gene in genes)
@@ -150,4 +150,5 @@ def _verdict(scores: pd.DataFrame) -> str:
 def _change(cells: AnnData, pair: str) -> np.ndarray:
     """Return the mean predicted change over the input cells, one value per gene, log1p of counts per 1e4."""
     control = np.asarray(cells.X.mean(axis=0), dtype=np.float64).ravel()
-    return np.asarray(cells.layers[pair], dtype=np.float64).mean(axis=0) - control
+    predicted: np.ndarray = np.asarray(cells.layers[pair], dtype=np.float64).mean(axis=0)
+    return predicted - control

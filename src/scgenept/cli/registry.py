@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - typer reads annotations at run time
 from typing import Annotated
 
 import typer
@@ -22,14 +22,14 @@ def list_files() -> None:
 
 @app.command()
 def pin(
-    names: Annotated[list[str] | None, typer.Argument(help="Names of files, as `scgenept registry list` shows them.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Of files, as `scgenept registry list` shows.")] = None,
+    *,
     everything: Annotated[bool, typer.Option("--all", help="Every file without a hash: about 15 GB.")] = False,
-    table: Annotated[Path | None, typer.Option(help="The registry.yaml to rewrite; the installed one by default.")] = None,
+    table: Annotated[Path | None, typer.Option(help="Which registry.yaml to rewrite.")] = None,
 ) -> None:
     """Fetch files and record their hashes and sizes in registry.yaml. For maintainers."""
     from ..registry import entries
-    from ..registry.pin import REGISTRY
-    from ..registry.pin import pin as pin_files
+    from ..registry.pin import REGISTRY, pin_files
 
     chosen = [*(names or []), *(entry.name for entry in entries() if everything and entry.sha256 is None)]
     if not chosen:

@@ -9,13 +9,27 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._errors import DataError
-from ..genes.matching import check_unique_genes as check_unique_genes
+from ..genes.matching import check_unique_genes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from anndata import AnnData
     from numpy.typing import NDArray
+
+__all__ = [
+    "MIN_GENES",
+    "Scale",
+    "ValueSummary",
+    "check_finite",
+    "check_shape",
+    "check_unique_genes",
+    "check_writable",
+    "describe_scale",
+    "detect_scale",
+    "implied_total",
+    "summarise",
+]
 
 Scale: TypeAlias = Literal["counts", "log1p", "unknown"]
 

@@ -77,7 +77,7 @@ def log_normalise(counts: Any, *, target_sum: float = TARGET_SUM) -> Any:
 
 
 def highly_variable(log_expression: Any, n_top_genes: int) -> NDArray[np.bool_]:
-    """Choose the genes of largest normalised dispersion, flavour ``seurat``, the one GEARS and scGPT use.
+    """Choose the genes of largest normalised dispersion, flavour ``seurat``, as for GEARS and scGPT.
 
     Dispersion is the variance over the mean of the counts per 1e4, in log; it is normalised within twenty bins of
     genes of like mean (Satija et al., Nat Biotech 2015, as :func:`scanpy.pp.highly_variable_genes` computes it).
@@ -96,7 +96,9 @@ def highly_variable(log_expression: Any, n_top_genes: int) -> NDArray[np.bool_]:
     import scanpy as sc
     from anndata import AnnData
 
-    table = sc.pp.highly_variable_genes(AnnData(log_expression), n_top_genes=n_top_genes, flavor="seurat", inplace=False)
+    # scanpy reads no sparse arrays yet; the matrix shares their memory.
+    cells = AnnData(sp.csr_matrix(log_expression) if sp.issparse(log_expression) else log_expression)
+    table = sc.pp.highly_variable_genes(cells, n_top_genes=n_top_genes, flavor="seurat", inplace=False)
     return np.asarray(table["highly_variable"], dtype=bool)
 
 

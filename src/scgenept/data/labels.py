@@ -128,9 +128,7 @@ def _recognised(names: Sequence[str]) -> tuple[str, ...]:
     return found
 
 
-def _parse_all(
-    bare: Mapping[str, str], controls: Sequence[str], separators: Sequence[str]
-) -> dict[str, Perturbation]:
+def _parse_all(bare: Mapping[str, str], controls: Sequence[str], separators: Sequence[str]) -> dict[str, Perturbation]:
     """Parse every label; where some cannot be, name them all in one error."""
     parsed, failed, first = {}, [], None
     for label, name in bare.items():

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from anndata import AnnData
-    from numpy.typing import ArrayLike
 
     from .setup import Setup
 
@@ -47,7 +46,7 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def only(self, rows: ArrayLike) -> Pairs:
+    def only(self, rows: np.ndarray) -> Pairs:
         """Return some of the perturbed cells, with all controls."""
         return Pairs(self.genes, self.controls, self.cells[rows], self.perturbations, self.labels[rows])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -85,7 +86,7 @@ def record_of(values: Mapping[str, Any]) -> dict[str, Any]:
 def _available_memory() -> int | None:
     """Return the bytes of memory that are free for use, where the system says."""
     try:
-        with open("/proc/meminfo", encoding="ascii") as stream:
+        with Path("/proc/meminfo").open(encoding="ascii") as stream:
             for line in stream:
                 if line.startswith("MemAvailable:"):
                     return int(line.split()[1]) * 1024

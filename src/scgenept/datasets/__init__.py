@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ._k562_mini import k562_mini
+from ._norman import adamson, norman, norman_subset
 from ._toy import toy
 
-__all__ = ["k562_mini", "toy"]
+__all__ = ["adamson", "k562_mini", "norman", "norman_subset", "toy"]

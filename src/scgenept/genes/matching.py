@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from .._errors import DataError, UnknownNameError, listing
-from .aliases import AliasTable, alias_table, ensembl_id
+from .aliases import alias_table, ensembl_id
 from .vocabulary import SPECIALS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     import pandas as pd
+
+    from .aliases import AliasTable
 
 Rule: TypeAlias = Literal["alias", "v1"]
 """``"alias"``: symbol, alias, Ensembl id. ``"v1"``: the exact name or nothing, as the original does."""

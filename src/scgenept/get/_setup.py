@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, overload
 
-from ..data.setup import Setup as Setup
-from ..data.setup import read_setup
+from ..data.setup import Setup, read_setup
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+__all__ = ["Setup", "setup"]
 
 
 @overload

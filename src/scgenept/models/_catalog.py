@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from ..registry import Entry, entries
+from ..registry import entries
 from ..weights.card import Card
+
+if TYPE_CHECKING:
+    from ..registry import Entry
 
 MINI: Final = "scgenept-mini"
 PRETRAINED: Final = "scgpt"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from ..weights.original import is_scgpt_folder, read_checkpoint, read_scgpt_fold
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from ..weights.model import ScGenePT
 
@@ -65,6 +66,6 @@ def from_checkpoint(
     if vocab is None:
         msg = f"{source} does not name its tokens: pass vocab= with the vocab.json that belongs to it."
         raise CheckpointError(msg)
-    vocabulary = Vocabulary.from_mapping(vocab) if hasattr(vocab, "keys") else Vocabulary.from_json(vocab)
+    vocabulary = Vocabulary.from_mapping(vocab) if isinstance(vocab, Mapping) else Vocabulary.from_json(vocab)
     card = Card(name=source.stem, caveats=("Read from a file without a card: its training data are not known.",))
     return read_checkpoint(source, vocabulary=vocabulary, genes=genes, n_heads=n_heads, card=card)

@@ -12,12 +12,13 @@ from ..nn import VARIANTS
 from ..registry import fetch
 from ..weights.folder import is_folder, load_folder
 from ..weights.original import is_scgpt_folder, read_checkpoint, read_scgpt_folder
-from ._catalog import MINI, Known, catalog, mini_folder, official_card
+from ._catalog import MINI, catalog, mini_folder, official_card
 
 if TYPE_CHECKING:
     import os
 
     from ..weights.model import ScGenePT
+    from ._catalog import Known
 
 
 def load(name_or_path: str | os.PathLike[str], dataset: str | None = None) -> ScGenePT:

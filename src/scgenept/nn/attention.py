@@ -5,8 +5,13 @@ Shape suffixes: b batch, g genes, h heads, d width of the model, k width of a he
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
+
+from torch import nn
 from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def attention(q_bhgk: Tensor, k_bhgk: Tensor, v_bhgk: Tensor, mask_bg: Tensor | None, dropout: float) -> Tensor:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
+
+from torch import nn
 from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MAX_VALUE = 512.0
 """Expression values are clamped here, as in scGPT."""
@@ -59,7 +64,7 @@ class DirectDecoder(nn.Module):
         super().__init__()
         self.value = _decoder_layers(d_model)
 
-    def forward(self, states_bgd: Tensor, values_bg: Tensor) -> Tensor:  # noqa: ARG002
+    def forward(self, states_bgd: Tensor, values_bg: Tensor) -> Tensor:
         return self.value(states_bgd).squeeze(-1)
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .attention import TransformerLayer
 from .encoders import AffineDecoder, DirectDecoder, LanguageEncoder, ValueEncoder
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from .config import NetworkConfig
 
 

@@ -40,7 +40,7 @@ class Variant:
     languages: tuple[str, ...] = ()
     pretrained: tuple[Part, ...] = ("tokens", "counts", "transformer")
 
-    def config(self, *, n_tokens: int, pad_id: int, language_width: int = 1536, **sizes: int | float) -> NetworkConfig:
+    def config(self, *, n_tokens: int, pad_id: int, language_width: int = 1536, **sizes: float) -> NetworkConfig:
         """Return the network config of this variant at the given sizes (published sizes by default)."""
         base = NetworkConfig(
             n_tokens=n_tokens,

@@ -12,7 +12,6 @@ from .._errors import DataError, KeyTakenError, listing, near_names
 from .._logging import logger
 from ..data.checks import check_writable
 from ..data.records import check_records_writable, read_record, write_record
-from ..genes.matching import GeneMatches
 from ..genes.matching import match_genes as match_names
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-    from ..genes.matching import Rule
+    from ..genes.matching import GeneMatches, Rule
     from ..genes.vocabulary import Vocabulary
 
 
@@ -115,7 +114,7 @@ def match_genes(
 def _known(known: HasVocabulary | Iterable[str]) -> tuple[Iterable[str], Rule]:
     """Return the known names and the rule that goes with them."""
     if not hasattr(known, "vocabulary"):
-        return cast("Iterable[str]", known), "alias"
+        return known, "alias"
     model = cast("HasVocabulary", known)
     return model.vocabulary, model.card.token_mapping
 

@@ -42,14 +42,15 @@ def prepare(
 ) -> AnnData | None:
     """Turn counts into log1p of counts per 1e4, and keep the most variable genes and every measured target.
 
-    What the values are is found out first, logged and recorded. Counts are normalised; values that are already log1p are
-    taken as they are; anything else, such as scaled values, is refused. Highly variable genes are those of flavour
-    ``seurat``, as for GEARS and scGPT; on the genes that remain, their order is kept.
+    What the values are is found out first, logged and recorded. Counts are normalised; values that are already log1p
+    are taken as they are; anything else, such as scaled values, is refused. Highly variable genes are those of flavour
+    ``seurat``, as for GEARS and scGPT. The genes that remain keep their order.
 
     Parameters
     ----------
     adata
-        Cells x genes: numpy or sparse, any number type. One that is backed by a file needs ``copy=True``, which loads it.
+        Cells x genes: numpy or sparse, any number type. One that is backed by a file needs ``copy=True``, which loads
+        it.
     n_top_genes
         Number of highly variable genes. ``None``, or more than there are, keeps all.
     targets
@@ -168,9 +169,9 @@ def _target_names(adata: AnnData, targets: Literal["auto"] | Iterable[str] | Non
         if setup is None:
             if labels := [name for name in adata.obs.columns if str(name).casefold() in LABEL_COLUMNS]:
                 msg = (
-                    f"obs[{listing(map(repr, labels))}] may name perturbations, but nothing is set up, so their targets "
-                    f"would be lost. Run scgenept.pp.setup_perturbations(adata, key={labels[0]!r}) first, or pass "
-                    "targets=None, or the genes to keep."
+                    f"obs column {listing(map(repr, labels))} may name perturbations, but nothing is set up, so their "
+                    f"targets would be lost. Run scgenept.pp.setup_perturbations(adata, key={labels[0]!r}) first, or "
+                    "pass targets=None, or the genes to keep."
                 )
                 raise DataError(msg)
             return []

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..perturbation import Perturbation
 
 
-def setup_perturbations(
+def setup_perturbations(  # noqa: PLR0913
     adata: AnnData,
     *,
     key: str,
@@ -55,15 +55,15 @@ def setup_perturbations(
         Column of ``obs`` with one label per cell.
     control
         Label, or labels, of unperturbed cells. By default the usual one that occurs: ``ctrl``, ``control``,
-        ``non-targeting``, ``NT`` and their like, in any case, except ``CTRL``, which is a gene. Where two of them occur,
+        ``non-targeting``, ``NT`` and the like, in any case, except ``CTRL``, which is a gene. Where two of them occur,
         say which are meant.
     modality
         How the perturbation acts on its target.
     cell_type
         The cells perturbed, in your words, such as ``"K562"``.
     separators
-        What stands between the genes of a label. By default ``"+"``, and labels that hold ``_`` or another sign that no
-        usual gene name has are an error. Given explicitly, anything else belongs to the gene name.
+        What stands between the genes of a label. By default ``"+"``, and labels that hold ``_`` or another sign that
+        no usual gene name has are an error. Given explicitly, anything else belongs to the gene name.
     guide_suffix
         Regular expression of what follows a gene name in a guide label and is dropped: ``r"_\d+"`` for ``JUN_1``.
     key_added
@@ -168,7 +168,7 @@ def _check_modality(modality: str) -> None:
 def _target(key_added: str | None) -> str:
     target = _keys.PERTURBATION if key_added is None else key_added
     if not target or "/" in target or target == _keys.IS_CONTROL:
-        msg = f"key_added={target!r} cannot be a column for labels: it is empty, holds '/', or is taken by the controls."
+        msg = f"key_added={target!r} cannot hold labels: it is empty, has '/', or is the column of the controls."
         raise DataError(msg)
     return target
 
@@ -199,7 +199,8 @@ def _for_canonical(
 ) -> tuple[Sequence[str] | None, Sequence[str] | None]:
     """Return options that read canonical labels too: ``ctrl`` and ``+`` stand beside whatever was asked for."""
     if control is not None:
-        control = [_keys.CONTROL, *(name for name in names if name in ([control] if isinstance(control, str) else control))]
+        asked = {control} if isinstance(control, str) else set(control)
+        control = [_keys.CONTROL, *(name for name in names if name in asked - {_keys.CONTROL})]
     if separators is not None:
         separators = [SEPARATOR, *([separators] if isinstance(separators, str) else separators)]
     return control, separators
@@ -238,8 +239,8 @@ def _check_free(
     if taken and not overwrite:
         keep = f"; its labels are then kept in obs[{kept!r}]" if kept else ""
         msg = (
-            f"obs column {listing(map(repr, taken))} holds something that scgenept did not write. Choose another column "
-            f"with key_added=, or replace it with overwrite=True{keep}."
+            f"obs column {listing(map(repr, taken))} holds something that scgenept did not write. Choose another "
+            f"column with key_added=, or replace it with overwrite=True{keep}."
         )
         raise KeyTakenError(msg)
 

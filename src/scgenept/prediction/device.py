@@ -44,4 +44,5 @@ def available_devices() -> tuple[str, ...]:
 
 
 def _has_mps() -> bool:
-    return torch.backends.mps.is_available()
+    available: bool = torch.backends.mps.is_available()
+    return available

@@ -45,7 +45,7 @@ class DomainCheck:
         if self.control_correlation < MIN_CORRELATION:
             return (
                 f"The mean input cell correlates only {self.control_correlation:.2f} with the cells that the model was "
-                "trained on: predictions may not carry over. Check normalisation (log1p of counts per 1e4) and cell type."
+                "trained on: predictions may not carry over. Check normalisation (log1p of counts per 1e4) and cells."
             )
         return None
 

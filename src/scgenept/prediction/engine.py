@@ -17,7 +17,6 @@ from tqdm.auto import tqdm
 
 from .._errors import DeviceError
 from .._settings import settings
-from ..nn import Body
 from .device import resolve_device
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from ..nn import Network, NetworkConfig
+    from ..nn import Body, Network, NetworkConfig
     from ..weights.tokens import Tokens
 
 DTypeName: TypeAlias = Literal["float32", "bfloat16", "float16"]
@@ -57,7 +56,8 @@ class Engine:
     dtype: DTypeName = "float32"
 
     def __post_init__(self) -> None:
-        if self.batch_size != "auto" and (not isinstance(self.batch_size, int) or self.batch_size < 1):
+        size: object = self.batch_size
+        if size != "auto" and not (isinstance(size, int) and size >= 1):
             msg = f"batch_size={self.batch_size!r} should be a whole number of cells, at least 1, or 'auto'."
             raise ValueError(msg)
         if self.dtype not in _DTYPES:
@@ -126,7 +126,9 @@ def predict_cells(
                 if not _is_out_of_memory(error):
                     raise
                 if stop - start == 1:
-                    msg = f"One cell of {len(flags):,} genes does not fit on {device}: predict fewer genes, or on 'cpu'."
+                    msg = (
+                        f"One cell of {len(flags):,} genes does not fit on {device}: try fewer genes, or device='cpu'."
+                    )
                     raise DeviceError(msg) from error
                 batch_size = (stop - start) // 2
                 continue
@@ -181,5 +183,6 @@ def _autocast(device: torch.device, dtype: DTypeName) -> torch.autocast | nullco
     if dtype == "float32":
         return nullcontext()
     if dtype == "float16" and device.type == "cpu":
-        warnings.warn("float16 is slow on the CPU; bfloat16 or float32 is the better choice.", UserWarning, stacklevel=4)
+        msg = "float16 is slow on the CPU; bfloat16 or float32 is the better choice."
+        warnings.warn(msg, UserWarning, stacklevel=4)
     return torch.autocast(device.type, dtype=_DTYPES[dtype])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .download import fetch
-from .table import Entry, entries, readable_size, registry_table
+from .download import fetch, fetch_member
+from .table import Entry, entries, find, readable_size, registry_table
 
-__all__ = ["Entry", "entries", "fetch", "readable_size", "registry_table"]
+__all__ = ["Entry", "entries", "fetch", "fetch_member", "find", "readable_size", "registry_table"]

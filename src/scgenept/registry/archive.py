@@ -5,10 +5,15 @@ from __future__ import annotations
 import shutil
 import stat
 import zipfile
-from pathlib import Path, PurePosixPath
+import zlib
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from .._errors import DownloadError, listing
 from .._io import atomic_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def extract_member(archive: Path, member: str, target: Path) -> Path:
@@ -26,8 +31,8 @@ def extract_member(archive: Path, member: str, target: Path) -> Path:
     Raises
     ------
     DownloadError
-        The file is no zip, holds no such member or several, or any path in it leads outside; nothing is
-        extracted then.
+        The file is no zip, is encrypted, holds no such member or several, or any path in it leads outside;
+        nothing is extracted then.
     """
     try:
         with zipfile.ZipFile(archive) as opened:
@@ -38,12 +43,12 @@ def extract_member(archive: Path, member: str, target: Path) -> Path:
             found = [info for info in opened.infolist() if PurePosixPath(info.filename).name == member]
             if len(found) != 1:
                 names = [info.filename for info in opened.infolist()]
-                msg = f"{archive} should hold one {member}, found {len(found)}. It holds: {listing(names) or 'nothing'}."
+                msg = f"{archive} should hold one {member}, found {len(found)}. It holds {listing(names) or 'nothing'}."
                 raise DownloadError(msg)
             with opened.open(found[0]) as source, atomic_file(target) as work, work.open("wb") as sink:
                 shutil.copyfileobj(source, sink, 1 << 20)
-    except (zipfile.BadZipFile, EOFError) as error:
-        msg = f"{archive} is not a whole zip file ({error}): delete it to download it again."
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
+        msg = f"{archive} is not a whole, plain zip file ({error}): delete it to download it again."
         raise DownloadError(msg) from error
     return target
 

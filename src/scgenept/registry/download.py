@@ -2,202 +2,196 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
-from .._errors import DownloadError, listing
+from .._errors import DownloadError
 from .._logging import logger
 from .._settings import settings
+from .archive import extract_member
+from .network import Servers, retrieve
+from .recorded import file_sha256, is_untouched, note_of, record, recorded_hash
 from .table import find
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .table import Entry
 
-_HTML: Final = (b"<!doctype html", b"<html", b"<?xml", b"<head", b"<body")
-_BLOCK: Final = 1 << 20
+_WEB_PAGE: Final = (b"<!doctype html", b"<html", b"<head", b"<body", b"<?xml")
+_STARTS: Final = {
+    ".h5ad": (b"\x89HDF",),
+    ".json": (b"{", b"["),
+    ".pickle": (b"\x80", b"(", b"}"),
+    ".pkl": (b"\x80", b"(", b"}"),
+    ".pt": (b"PK\x03\x04", b"\x80"),
+    ".zip": (b"PK\x03\x04",),
+}
+"""How files begin, by suffix: catches an error message that a server sends as if it were the file."""
 
 
 def fetch(name: str) -> Path:
     """Return the path of a file in the cache, downloading it when it is not there.
 
+    A file that was placed there by hand is taken as well, if it is the right one.
+
     Parameters
     ----------
     name
-        Of an entry of the registry.
+        Of an entry of :func:`registry_table`.
 
     Returns
     -------
     The file. Its SHA-256 stands beside it as ``<file>.sha256``: checked against the registry, or, where the
-    registry does not know it yet, recorded at the first download and required from then on.
+    registry does not know it yet, recorded when the file is first seen and required from then on.
 
     Raises
     ------
     UnknownNameError
         The registry has no such file.
     DownloadError
-        It cannot be fetched, or is not the file it should be; nothing is left in the cache then.
+        It cannot be fetched, or is not the file it should be; nothing is left in the cache then. The message names
+        the addresses tried, the size, and how to place the file by hand.
     """
     entry = find(name)
-    target = settings.cache_dir / entry.file_name
-    if target.is_file():
-        _check_cached(entry, target)
-        return target
-    if settings.offline:
-        msg = f"{entry.name} is not in the cache, and settings.offline is on. {_by_hand(entry, target)}"
+    target = entry.path
+    with _cache_errors(entry):
+        if target.is_file():
+            _check(target, entry.sha256)
+        elif settings.offline:
+            msg = f"{entry.name} is not in the cache, and settings.offline is on. {_by_hand(entry)}"
+            raise DownloadError(msg)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".download-", dir=target.parent) as folder:
+                _download(entry, Path(folder) / target.name)
+    return target
+
+
+def fetch_member(name: str, member: str) -> Path:
+    """Return one file out of a zip of the registry, downloading and extracting it when it is not in the cache.
+
+    Parameters
+    ----------
+    name
+        Of an entry that is a zip.
+    member
+        File name inside it. It is kept as ``<cache>/<name without .zip>/<member>`` and may be placed there by hand.
+
+    Returns
+    -------
+    The file, with its hash beside it.
+
+    Raises
+    ------
+    DownloadError
+        As :func:`fetch`, or the zip is damaged, hostile or lacks the member.
+    """
+    entry = find(name)
+    target = entry.path.with_suffix("") / member
+    with _cache_errors(entry):
+        if target.is_file():
+            _check(target, None)
+        else:
+            extract_member(fetch(name), member, target)
+            record(target, file_sha256(target))
+    return target
+
+
+def _download(entry: Entry, work: Path) -> None:
+    """Try every address in turn; put the first good file into place."""
+    urls = entry.urls()
+    servers = Servers(urls, timeout=settings.timeout)
+    failures: dict[str, str] = {}
+    for url in urls:
+        server = urlsplit(url).netloc
+        if server in failures:
+            continue
+        if reason := servers.why_not(url):
+            failures[server] = reason
+            continue
+        failure = retrieve(url, work)
+        found = "" if failure else file_sha256(work)
+        failure = failure or _is_wrong(work, found, entry.sha256 or recorded_hash(entry.path))
+        if failure is None:
+            _place(entry, work, found)
+            return
+        failures[url] = failure
+    tried = "; ".join(f"{where}: {reason}" for where, reason in failures.items())
+    msg = f"{entry.name} ({entry.size_text}) could not be fetched. Tried {tried}. {_by_hand(entry)}"
+    raise DownloadError(msg)
+
+
+def _place(entry: Entry, work: Path, found: str) -> None:
+    """Move a checked file into place. Two processes may do so at once: each brings a whole file."""
+    work.replace(entry.path)
+    record(entry.path, found)
+    if entry.sha256 is None:
+        _tell_first_hash(entry.path, found)
+
+
+def _check(target: Path, sha256: str | None) -> None:
+    """Require a cached file to be what the registry says, or what it was when first seen."""
+    known = recorded_hash(target)
+    if known is not None and known == (sha256 or known) and is_untouched(target):
+        return
+    found = file_sha256(target)
+    if reason := _is_wrong(target, found, sha256 or known):
+        note = note_of(target).name
+        msg = f"{target} is not the file it should be: {reason}. Delete it and {note} to fetch it again."
         raise DownloadError(msg)
+    record(target, found)
+    if sha256 is None and known is None:
+        _tell_first_hash(target, found)
+
+
+def _is_wrong(file: Path, found: str, expected: str | None) -> str | None:
+    """Say why a file is not the one, or nothing."""
+    with file.open("rb") as stream:
+        start = stream.read(64)
+    if not start:
+        return "it is empty"
+    if start.lstrip().lower().startswith(_WEB_PAGE):
+        return "it is a web page, not the file (some servers refuse scripts: try the address in a browser)"
+    if not start.startswith(_STARTS.get(file.suffix, (b"",))):
+        return f"it begins with {start[:16]!r}, which no {file.suffix} file does"
+    if expected is not None and found != expected:
+        return f"its sha256 is {found}, expected {expected}: it is damaged or was replaced"
+    return None
+
+
+def _tell_first_hash(target: Path, found: str) -> None:
+    logger.warning(
+        "The registry does not know the hash of %s. This copy has sha256 %s, which now stands in %s; "
+        "later copies must match it.",
+        target,
+        found,
+        note_of(target).name,
+    )
+
+
+def _by_hand(entry: Entry) -> str:
+    known = f"sha256 {entry.sha256}" if entry.sha256 else "its sha256 is not in the registry yet"
+    return (
+        f"To place it by hand: download {entry.urls()[0]} ({entry.size_text}; {known}) on any machine and save it as "
+        f"{entry.path}"
+    )
+
+
+@contextmanager
+def _cache_errors(entry: Entry) -> Iterator[None]:
+    """Turn what the operating system says about the cache folder into what to do about it."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".download-", dir=target.parent) as folder:
-            _download(entry, target, Path(folder))
+        yield
     except DownloadError:
         raise
     except OSError as error:
         msg = (
-            f"{entry.name} cannot be written to the cache {settings.cache_dir} ({error}). Choose a folder you can "
-            "write to, with at least "
-            f"{entry.size_text} free: scgenept.settings.cache_dir = ..., or SCGENEPT_CACHE."
+            f"{entry.name} ({entry.size_text}) cannot be read from or written to the cache {settings.cache_dir}: "
+            f"{error}. Choose a folder that you can write to and that has room: scgenept.settings.cache_dir = ..., "
+            "or the environment variable SCGENEPT_CACHE."
         )
         raise DownloadError(msg) from error
-    return target
-
-
-def recorded_hash(target: Path) -> str | None:
-    """Return the hash that stands beside a file, if any."""
-    beside = _beside(target)
-    return beside.read_text().split()[0] if beside.is_file() and beside.stat().st_size else None
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _download(entry: Entry, target: Path, folder: Path) -> None:
-    """Try every address in turn; put the first good file into place."""
-    failures: list[str] = []
-    unreachable: set[str] = set()
-    for url in entry.urls():
-        host = url.split("/", 3)[2]
-        if host in unreachable:
-            continue
-        work = folder / "file"
-        try:
-            _retrieve(url, work)
-        except OSError as error:  # every error of requests is one
-            if getattr(error, "response", None) is None and not _is_cut(error):
-                unreachable.add(host)
-            failures.append(f"{url}: {_in_words(error)}")
-            continue
-        found = file_sha256(work)
-        if reason := _is_wrong(entry, work, found):
-            failures.append(f"{url}: {reason}")
-            continue
-        _put(work, target, found)
-        if entry.sha256 is None:
-            logger.warning(
-                "Nobody has recorded the hash of %s yet. Yours is %s; later downloads must match it (%s).",
-                entry.name,
-                found,
-                _beside(target),
-            )
-        return
-    msg = (
-        f"{entry.name} ({entry.size_text}) could not be fetched. Tried: {'; '.join(failures)}. "
-        f"{_by_hand(entry, target)}"
-    )
-    raise DownloadError(msg)
-
-
-def _retrieve(url: str, work: Path) -> None:
-    """Download one address to a file with pooch."""
-    import pooch
-
-    disabled = settings.progress_disabled
-    bar: Any = False
-    if disabled is not True:
-        from tqdm.auto import tqdm
-
-        bar = tqdm(total=0, unit="B", unit_scale=True, desc=url.rsplit("/", 1)[-1], disable=disabled)
-    downloader = pooch.HTTPDownloader(progressbar=bar, timeout=settings.timeout)
-    work.unlink(missing_ok=True)
-    downloader(url, str(work), None)
-
-
-def _is_wrong(entry: Entry, work: Path, found: str) -> str | None:
-    """Say why a downloaded file is not the one, or nothing."""
-    with work.open("rb") as stream:
-        start = stream.read(64).lstrip().lower()
-    if not start:
-        return "the answer was empty"
-    if start.startswith(_HTML):
-        return "the answer is a web page, not the file (the server may refuse scripts)"
-    expected = entry.sha256 or recorded_hash(settings.cache_dir / entry.file_name)
-    if expected is not None and found != expected:
-        return f"its hash is {found}, expected {expected}: the file is damaged or was replaced"
-    return None
-
-
-def _put(work: Path, target: Path, found: str) -> None:
-    """Move a checked file into place, its hash beside it. Two processes may do so at once."""
-    note = work.with_name("note")
-    note.write_text(f"{found}  {target.name}\n")
-    os.replace(work, target)
-    os.replace(note, _beside(target))
-
-
-def _check_cached(entry: Entry, target: Path) -> None:
-    """Require a cached file to be what it was when it was recorded; hash it only when it may have changed."""
-    known = recorded_hash(target)
-    expected = entry.sha256 or known
-    unchanged = known is not None and target.stat().st_mtime_ns <= _beside(target).stat().st_mtime_ns
-    if unchanged and known == expected:
-        return
-    found = file_sha256(target)
-    if expected is not None and found != expected:
-        msg = (
-            f"{target} is not the file it should be: its hash is {found}, expected {expected}. "
-            "Delete it, and the .sha256 beside it, to download it again."
-        )
-        raise DownloadError(msg)
-    try:
-        _beside(target).write_text(f"{found}  {target.name}\n")
-    except OSError as error:
-        logger.warning("The hash of %s cannot be written beside it (%s); it is checked each time.", target, error)
-
-
-def _beside(target: Path) -> Path:
-    return target.with_name(f"{target.name}.sha256")
-
-
-def _by_hand(entry: Entry, target: Path) -> str:
-    known = f"sha256 {entry.sha256}" if entry.sha256 else "its hash is not recorded yet"
-    return (
-        f"To place it by hand: download {listing(entry.urls()[:1])} ({entry.size_text}, {known}) elsewhere "
-        f"and save it as {target}."
-    )
-
-
-def _is_cut(error: OSError) -> bool:
-    """Whether the server answered and the connection broke later."""
-    return "IncompleteRead" in str(error) or "Connection broken" in str(error)
-
-
-def _in_words(error: OSError) -> str:
-    response = getattr(error, "response", None)
-    if response is not None:
-        return f"the server answered {response.status_code} {response.reason}"
-    if _is_cut(error):
-        return "the connection was cut before the end of the file"
-    name = type(error).__name__
-    if "Timeout" in name:
-        return f"no answer within {settings.timeout:g} s"
-    if "Connection" in name or "SSL" in name:
-        return "no connection to the server"
-    return f"{name}: {error}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from .._errors import UnknownNameError, listing, near_names
@@ -40,7 +41,7 @@ class Entry:
     about
         Roughly how many bytes, where ``size`` is not known.
     licence, citation, description
-        Terms, reference, and what it is.
+        Terms (empty where the source states none), reference, and what it is.
     variant, dataset
         Of a checkpoint.
     """
@@ -71,6 +72,11 @@ class Entry:
         suffix = "" if "." in self.name.rsplit("/", 1)[-1] else "." + self.paths[0].rsplit(".", 1)[-1].lower()
         return self.name + (suffix if "/" not in suffix else "")
 
+    @property
+    def path(self) -> Path:
+        """Where the file lies in the cache of the settings."""
+        return Path(settings.cache_dir).expanduser() / self.file_name
+
     def urls(self) -> tuple[str, ...]:
         """Return the addresses to try, in order: the base of the settings or our own, then the mirrors."""
         bases = {"bucket": settings.base_url or BUCKET, "dataverse": settings.dataverse_url or DATAVERSE}
@@ -84,12 +90,18 @@ def _table() -> dict[str, Entry]:
 
     text = (files("scgenept.registry") / "registry.yaml").read_text(encoding="utf-8")
     rows = yaml.safe_load(text)["files"]
-    return {row["name"]: Entry(**{**row, "paths": tuple(row["paths"])}) for row in rows}
+    known = ({key: value for key, value in row.items() if value is not None} for row in rows)
+    return {row["name"]: Entry(**{**row, "paths": tuple(row["paths"])}) for row in known}
 
 
 def entries() -> tuple[Entry, ...]:
     """Return every file of the registry."""
     return tuple(_table().values())
+
+
+def clear_table() -> None:
+    """Read ``registry.yaml`` anew at its next use."""
+    _table.cache_clear()
 
 
 def find(name: str) -> Entry:
@@ -117,11 +129,18 @@ def registry_table() -> pd.DataFrame:
             "kind": entry.kind,
             "size": entry.size_text,
             "hashed": entry.sha256 is not None,
-            "cached": (settings.cache_dir / entry.file_name).is_file(),
+            "cached": _is_there(entry.path),
             "licence": entry.licence,
         }
         for entry in entries()
     )
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a folder that may not be looked into
+        return False
 
 
 def readable_size(n_bytes: int | None) -> str:

@@ -36,7 +36,7 @@ MIN_MATCHED = 0.5
 MAX_EVALUATED_TARGETS = 2
 
 
-def predict_perturbation(
+def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
     adata: AnnData | MuData,
     genes: str | Sequence[str] | Perturbation,
     *,
@@ -183,7 +183,7 @@ def predict_perturbation(
 
 
 def _load(model: ScGenePT | str | None) -> ScGenePT:
-    from ..models import load_default, load
+    from ..models import load, load_default
 
     loaded = load_default() if model is None else load(model) if isinstance(model, str) else model
     if not loaded.card.fine_tuned:
@@ -196,15 +196,15 @@ def _require_known_genes(genes: GeneSet, model: ScGenePT) -> None:
     share = genes.matches.n_matched / len(genes)
     if share == 0:
         msg = (
-            f"None of the {len(genes):,} genes of adata is known to {model.name} (adata: {listing(genes.names)}; model: "
-            f"{listing(model.vocabulary.tokens)}). Use human gene symbols or Ensembl gene ids as var_names."
+            f"None of the {len(genes):,} genes of adata is known to {model.name} (adata: {listing(genes.names)}; "
+            f"model: {listing(model.vocabulary.tokens)}). Use human gene symbols or Ensembl gene ids as var_names."
         )
         raise DataError(msg)
     if share < MIN_MATCHED:
         unknown = [name for name, match in zip(genes.names, genes.matches.matched, strict=True) if match is None]
         msg = (
-            f"Only {genes.matches.n_matched:,} of {len(genes):,} genes ({share:.0%}) are known to {model.name}; the others "
-            f"({listing(unknown)}) all look alike to it. See scgenept.pp.match_genes."
+            f"Only {genes.matches.n_matched:,} of {len(genes):,} genes ({share:.0%}) are known to {model.name}; the "
+            f"others ({listing(unknown)}) all look alike to it. See scgenept.pp.match_genes."
         )
         warnings.warn(msg, UserWarning, stacklevel=3)
 

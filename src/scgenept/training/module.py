@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import lightning as L
 import torch
+from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from .step import Batch, loss, trainable
+from .step import loss, trainable
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from ..nn import Body, GeneEmbedding
     from .plan import TrainingPlan
+    from .step import Batch
+
+
+class Halves(nn.Module):
+    """The two halves of a network, so that they can be averaged and stored together."""
+
+    def __init__(self, genes: GeneEmbedding, body: Body) -> None:
+        super().__init__()
+        self.genes = genes
+        self.body = body
 
 
 class PerturbationModule(L.LightningModule):
@@ -31,22 +42,22 @@ class PerturbationModule(L.LightningModule):
 
     def __init__(self, genes: GeneEmbedding, body: Body, plan: TrainingPlan) -> None:
         super().__init__()
-        self.halves: nn.ModuleDict = torch.nn.ModuleDict({"genes": genes, "body": body})
+        self.halves = Halves(genes, body)
         self.plan = plan
         self.averaged: AveragedModel | None = None
         if plan.averaging is not None:
-            self.averaged = AveragedModel(self.halves, multi_avg_fn=get_ema_multi_avg_fn(plan.averaging))
+            average = get_ema_multi_avg_fn(plan.averaging)  # type: ignore[no-untyped-call]
+            self.averaged = AveragedModel(self.halves, multi_avg_fn=average)
 
     @property
-    def kept(self) -> nn.ModuleDict:
+    def kept(self) -> Halves:
         """The weights that are validated and kept: the average where there is one."""
-        module: nn.ModuleDict = self.halves if self.averaged is None else self.averaged.module
-        return module
+        return self.halves if self.averaged is None else cast("Halves", self.averaged.module)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         # Dropout takes no generator in torch: seed the global RNG per step; the caller restores it.
         torch.manual_seed(hash((self.plan.seed, self.current_epoch, batch_idx, self.global_rank)) & 0x7FFF_FFFF)
-        value = loss(self.halves["genes"], self.halves["body"], batch)
+        value = loss(self.halves.genes, self.halves.body, batch)
         self.log("train_loss", value, prog_bar=True, on_step=True, on_epoch=True, batch_size=len(batch.values))
         return value
 
@@ -55,12 +66,12 @@ class PerturbationModule(L.LightningModule):
             self.averaged.update_parameters(self.halves)
 
     def validation_step(self, batch: Batch, _batch_idx: int) -> None:
-        value = loss(self.kept["genes"], self.kept["body"], batch)
+        value = loss(self.kept.genes, self.kept.body, batch)
         self.log("validation_loss", value, prog_bar=True, on_step=False, on_epoch=True, batch_size=len(batch.values))
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.Adam(
-            trainable(self.halves["genes"], self.halves["body"]),  # type: ignore[arg-type]
+            trainable(self.halves.genes, self.halves.body),
             lr=self.plan.learning_rate,
         )
         schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=self.plan.decay)

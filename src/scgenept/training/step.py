@@ -6,10 +6,10 @@ Shape suffixes: b batch (cells), g measured genes, e extra tokens of unmeasured 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
 from ..nn import Body, GeneEmbedding
@@ -17,7 +17,10 @@ from ..nn import Body, GeneEmbedding
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from torch import Tensor
+
     from ..nn import Network
+    from ..nn.encoders import LanguageEncoder
 
 
 @dataclass(frozen=True)
@@ -160,7 +163,10 @@ class GeneRows:
 
     def _tables(self) -> list[tuple[nn.Embedding, nn.Embedding]]:
         mine, theirs = self.genes, self._network.genes
-        tables = [(mine.languages[name].table, encoder.table) for name, encoder in theirs.languages.items()]
+        tables = [
+            (cast("LanguageEncoder", mine.languages[name]).table, cast("LanguageEncoder", encoder).table)
+            for name, encoder in theirs.languages.items()
+        ]
         if mine.token_table is not None and theirs.token_table is not None:
             tables.append((mine.token_table, theirs.token_table))
         return tables

@@ -149,4 +149,6 @@ def _unused_head(d_model: int) -> dict[str, Tensor]:
         head[f"cls_decoder._decoder.{linear}.bias"] = torch.zeros(d_model)
         head[f"cls_decoder._decoder.{norm}.weight"] = torch.ones(d_model)
         head[f"cls_decoder._decoder.{norm}.bias"] = torch.zeros(d_model)
-    return head | {"cls_decoder.out_layer.weight": torch.zeros(1, d_model), "cls_decoder.out_layer.bias": torch.zeros(1)}
+    head["cls_decoder.out_layer.weight"] = torch.zeros(1, d_model)
+    head["cls_decoder.out_layer.bias"] = torch.zeros(1)
+    return head

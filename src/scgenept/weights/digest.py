@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+import torch
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -20,6 +22,6 @@ def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
         tensor = tensors[name].detach()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         # Row blocks: a memory-mapped table is read through, never copied whole.
-        for rows in tensor.split(_ROWS) if tensor.dim() else (tensor,):
+        for rows in torch.split(tensor, _ROWS) if tensor.dim() else (tensor,):
             digest.update(rows.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -16,7 +16,7 @@ from .._errors import CheckpointError, listing
 from .._io import atomic_file, atomic_folder
 from ..genes.vocabulary import Vocabulary
 from ..nn import NetworkConfig
-from .adapters import KeyForm, to_original
+from .adapters import to_original
 from .assemble import build_network
 from .card import Card
 from .digest import tensors_sha256
@@ -24,6 +24,8 @@ from .model import ScGenePT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from .adapters import KeyForm
 
 TENSORS: Final = "model.safetensors"
 CONFIG: Final = "config.json"

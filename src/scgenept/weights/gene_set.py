@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from ..genes.matching import match_genes
@@ -13,6 +12,7 @@ from ..genes.matching import match_genes
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from torch import Tensor
 
     from ..genes.matching import GeneMatches

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .digest import tensors_sha256
-from .gene_set import GeneSet, compile_genes
+from .gene_set import compile_genes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..nn import Network
     from .adapters import KeyForm
     from .card import Card
+    from .gene_set import GeneSet
 
 
 class ScGenePT:

@@ -35,8 +35,6 @@ class Tokens:
         1 where a gene is perturbed, else 0, (g + e,), int64.
     unmeasured
         Targets that are no measured gene and were added as tokens with value 0.
-    n_measured
-        Number of measured genes, g.
     """
 
     genes: GeneSet
@@ -46,6 +44,7 @@ class Tokens:
 
     @property
     def n_measured(self) -> int:
+        """Number of measured genes."""
         return len(self.genes)
 
 
