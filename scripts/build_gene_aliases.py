@@ -16,6 +16,7 @@ import argparse
 import gzip
 import sqlite3
 from collections import defaultdict
+from contextlib import closing
 from pathlib import Path
 
 TARGET = Path(__file__).parents[1] / "src" / "scgenept" / "genes" / "data" / "aliases.tsv.gz"
@@ -29,7 +30,7 @@ The Norman subset of PerturBench carries this one both ways, in ``perturbation_r
 
 def read(database: Path) -> tuple[dict[str, str], dict[str, set[str]], dict[str, set[str]]]:
     """Return the source's versions, symbol -> aliases and symbol -> Ensembl gene ids."""
-    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         versions = dict(connection.execute("SELECT name, value FROM metadata"))
         symbols = dict(connection.execute("SELECT _id, symbol FROM gene_info"))
         aliases: dict[str, set[str]] = defaultdict(set)

@@ -46,7 +46,9 @@ def test_many_spellings_are_one_name(value: Any, canonical: str) -> None:
     assert perturbation.is_control == (canonical == "ctrl")
 
 
-@pytest.mark.parametrize("value", ["", "  ", "+", "A++B", "+A", "A+", "A+ +B", "A/B", "A\x00", [], [""], ["A", " "], ["A+B"]])
+@pytest.mark.parametrize(
+    "value", ["", "  ", "+", "A++B", "+A", "A+", "A+ +B", "A/B", "A\x00", [], [""], ["A", " "], ["A+B"]]
+)
 def test_unreadable_labels_are_refused(value: Any) -> None:
     with pytest.raises(DataError):
         Perturbation.parse(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,11 +39,10 @@ def script() -> ModuleType:
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
     path = tmp_path / "org.sqlite"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         for table, rows in TABLES.items():
             connection.execute(f"CREATE TABLE {table} ({COLUMNS.get(table, '_id, ensembl_id')})")
             connection.executemany(f"INSERT INTO {table} VALUES (?, ?)", rows)
-    connection.close()
     return path
 
 

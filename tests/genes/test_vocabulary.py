@@ -28,7 +28,12 @@ def test_ids_are_positions() -> None:
     assert vocabulary.ids(["A", "X", "B"]).tolist() == [1, 2, 0]
     assert vocabulary.ids(iter(["A"])).dtype == np.int64
     assert vocabulary.ids([]).shape == (0,)
-    assert ("A" in vocabulary, "X" in vocabulary, len(vocabulary), list(vocabulary)) == (True, False, 3, ["B", "A", "<pad>"])
+    assert ("A" in vocabulary, "X" in vocabulary, len(vocabulary), list(vocabulary)) == (
+        True,
+        False,
+        3,
+        ["B", "A", "<pad>"],
+    )
 
 
 def test_it_is_a_value() -> None:

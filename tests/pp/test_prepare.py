@@ -94,7 +94,9 @@ def test_targets_are_kept() -> None:
     assert "setup" in adata.uns["scgenept"]
 
 
-@pytest.mark.parametrize("targets", [["GENE1", "GENE2"], ["GENE2+GENE1", "ctrl"], (name for name in ["GENE1", "GENE2"])])
+@pytest.mark.parametrize(
+    "targets", [["GENE1", "GENE2"], ["GENE2+GENE1", "ctrl"], (name for name in ["GENE1", "GENE2"])]
+)
 def test_targets_of_ones_own(targets: Any) -> None:
     adata = data()
     prepare(adata, n_top_genes=1, targets=targets)
@@ -111,7 +113,10 @@ def test_old_names_of_targets_are_kept() -> None:
 
 def test_labels_without_setup_are_an_error() -> None:
     adata = toy()
-    with unchanged(adata), pytest.raises(DataError, match=r"setup_perturbations\(adata, key='condition'\).*targets=None"):
+    with (
+        unchanged(adata),
+        pytest.raises(DataError, match=r"setup_perturbations\(adata, key='condition'\).*targets=None"),
+    ):
         prepare(adata, layer="counts")
     prepare(adata, layer="counts", targets=None)
 

@@ -186,7 +186,11 @@ def test_the_last_setup_counts() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"key": "conditions"}, DataError, r"no column 'conditions'\. Nearest known names: condition\. Columns: condition"),
+        (
+            {"key": "conditions"},
+            DataError,
+            r"no column 'conditions'\. Nearest known names: condition\. Columns: condition",
+        ),
         ({"key": "condition", "control": "DMSO"}, DataError, "'DMSO' is the label of no cell.*Labels seen: ctrl"),
         ({"key": "condition", "modality": "CRISPR"}, UnknownNameError, "CRISPRa, CRISPRi, knock-out, unknown"),
         ({"key": "condition", "key_added": "a/b"}, DataError, "key_added='a/b'"),
