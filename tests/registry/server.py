@@ -1,68 +1,94 @@
-"""A server on loopback that answers as the bucket and Dataverse do, in all the ways that go wrong."""
+"""A server on loopback that lays files out as the bucket and Dataverse do, and can misbehave."""
 
 from __future__ import annotations
 
+import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FORBIDDEN = b"<!DOCTYPE html><html><title>403 Forbidden</title></html>"
+FORBIDDEN = b"<!DOCTYPE html>\n<html><head><title>403 Forbidden</title></head><body>Are you a robot?</body></html>"
 
 
 @dataclass
-class FileServer:
-    """What it holds by path, and what it was asked for.
+class Answer:
+    """What the server says to one path.
 
-    ``status`` answers a path with another code and a web page; ``cut`` sends only so many bytes of a path while its
-    Content-Length tells of all of them.
+    ``announced`` is the Content-Length where it differs from the body's; ``together`` holds answers back until as many
+    requests have come.
     """
 
-    url: str = ""
-    files: dict[str, bytes] = field(default_factory=dict)
-    status: dict[str, int] = field(default_factory=dict)
-    cut: dict[str, int] = field(default_factory=dict)
-    silent: threading.Event | None = None
-    requests: list[str] = field(default_factory=list)
+    body: bytes = b""
+    status: int = 200
+    announced: int | None = None
+    location: str | None = None
+    together: threading.Barrier | None = None
+
+
+@dataclass
+class Server:
+    url: str
+    answers: dict[str, Answer] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
 
 
 @contextmanager
-def serving() -> Iterator[FileServer]:
-    """Run a server in a thread."""
-    state = FileServer()
+def serving() -> Iterator[Server]:
+    """Serve ``server.answers`` on a free port; what is not there is 404."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            path = self.path.lstrip("/")
-            state.requests.append(path)
-            if state.silent is not None:
-                state.silent.wait(20)
-                return
-            code = state.status.get(path, 200 if path in state.files else 404)
-            body = state.files[path] if code == 200 else FORBIDDEN
-            self.send_response(code)
-            self.send_header("Content-Length", str(len(body)))
+            path = self.path if self.path.startswith("/") else "/" + self.path.split("/", 3)[3]  # as a proxy
+            server.asked.append(path)
+            answer = server.answers.get(path, Answer(b"<Error><Code>NoSuchKey</Code></Error>", status=404))
+            if answer.together is not None:
+                answer.together.wait(timeout=20)
+            self.send_response(answer.status)
+            if answer.location:
+                self.send_header("Location", answer.location)
+            self.send_header("Content-Length", str(answer.announced or len(answer.body)))
             self.end_headers()
-            self.wfile.write(body[: state.cut.get(path, len(body))])
-            self.close_connection = True
+            with suppress(BrokenPipeError):  # the client gave up
+                self.wfile.write(answer.body)
 
-        def log_message(self, *args: Any) -> None:
+        def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Server(f"http://127.0.0.1:{http.server_port}")
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
-        yield state
+        yield server
     finally:
-        if state.silent is not None:
-            state.silent.set()
-        server.shutdown()
-        server.server_close()
+        http.shutdown()
+        http.server_close()
         thread.join()
+
+
+@contextmanager
+def silence() -> Iterator[str]:
+    """Yield an address on loopback where connections are neither accepted nor refused, as behind a firewall."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        address = listener.getsockname()
+        waiting = [socket.socket() for _ in range(4)]  # more than fit into the queue
+        for client in waiting:
+            client.setblocking(False)
+            client.connect_ex(address)
+        yield f"http://127.0.0.1:{address[1]}"
+        for client in waiting:
+            client.close()
+
+
+def unused_url() -> str:
+    """Return an address on loopback where nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}"

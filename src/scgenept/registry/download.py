@@ -121,7 +121,7 @@ def _download(entry: Entry, work: Path) -> None:
             return
         failures[url] = failure
     tried = "; ".join(f"{where}: {reason}" for where, reason in failures.items())
-    msg = f"{entry.name} ({entry.size_text}) could not be fetched. Tried {tried}. {_by_hand(entry)}"
+    msg = f"{entry.name} (size {entry.size_text}) could not be fetched. Tried {tried}. {_by_hand(entry)}"
     raise DownloadError(msg)
 
 
@@ -176,8 +176,8 @@ def _tell_first_hash(target: Path, found: str) -> None:
 def _by_hand(entry: Entry) -> str:
     known = f"sha256 {entry.sha256}" if entry.sha256 else "its sha256 is not in the registry yet"
     return (
-        f"To place it by hand: download {entry.urls()[0]} ({entry.size_text}; {known}) on any machine and save it as "
-        f"{entry.path}"
+        f"To place it by hand: download {entry.urls()[0]} (size {entry.size_text}; {known}) on any machine "
+        f"and save it as {entry.path}"
     )
 
 
@@ -190,7 +190,7 @@ def _cache_errors(entry: Entry) -> Iterator[None]:
         raise
     except OSError as error:
         msg = (
-            f"{entry.name} ({entry.size_text}) cannot be read from or written to the cache {settings.cache_dir}: "
+            f"{entry.name} (size {entry.size_text}) cannot be read from or written to the cache {settings.cache_dir}: "
             f"{error}. Choose a folder that you can write to and that has room: scgenept.settings.cache_dir = ..., "
             "or the environment variable SCGENEPT_CACHE."
         )

@@ -45,8 +45,8 @@ def pin_files(names: Iterable[str], *, table: Path = REGISTRY) -> dict[str, str]
     for name in [find(name).name for name in names]:  # all looked up first
         path = fetch(name)
         pinned[name] = file_sha256(path)
-        text = table.read_text(encoding="utf-8")
         try:
+            text = table.read_text(encoding="utf-8")
             table.write_text(_with_facts(text, name, pinned[name], path.stat().st_size), encoding="utf-8")
         except OSError as error:
             msg = f"{table} cannot be written ({error}): run this in a checkout, or pass the table's path."

@@ -63,7 +63,7 @@ class Entry:
     def size_text(self) -> str:
         """The size in words, as well as it is known."""
         if self.size is None and self.about is not None:
-            return f"about {readable_size(self.about)}"
+            return f"about {readable_size(self.about)}".replace(".0 ", " ")
         return readable_size(self.size)
 
     @property
@@ -130,7 +130,7 @@ def registry_table() -> pd.DataFrame:
             "size": entry.size_text,
             "hashed": entry.sha256 is not None,
             "cached": _is_there(entry.path),
-            "licence": entry.licence,
+            "licence": entry.licence or "not stated",
         }
         for entry in entries()
     )

@@ -1,0 +1,419 @@
+"""Every way in which a download goes well or wrong, against a real server on loopback."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import zipfile
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scgenept import settings
+from scgenept._errors import DownloadError, UnknownNameError
+from scgenept._settings import Settings
+from scgenept.registry import fetch, fetch_member, find, table
+from tests.registry.server import FORBIDDEN, Answer, serving, silence, unused_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.registry.server import Server
+
+VOCAB = "scgpt/vocab.json"
+VOCAB_PATH = "/models/pretrained/scgpt/vocab.json"
+GO_P_PATHS = [f"/{path}" for path in find("gene_embeddings/go_p_avg").paths]
+NORMAN_PATH = "/api/access/datafile/6154020"
+MEMBER = "perturb_processed.h5ad"
+H5AD = b"\x89HDF\r\n\x1a\n" + bytes(range(256)) * 50
+GOOD = b'{"<pad>": 0, "KLF1": 1}'
+
+
+def files_in(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def zipped(*members: tuple[str | zipfile.ZipInfo, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, body in members:
+            archive.writestr(name, body)
+    return stream.getvalue()
+
+
+@pytest.fixture
+def known_hash(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The registry knows the hash of the vocabulary."""
+    sha256 = hashlib.sha256(GOOD).hexdigest()
+    known = dict(table._table())
+    known[VOCAB] = replace(known[VOCAB], sha256=sha256, size=len(GOOD))
+    monkeypatch.setattr(table, "_table", lambda: known)
+    return sha256
+
+
+def test_success(server: Server, cache: Path) -> None:
+    server.answers[VOCAB_PATH] = Answer(GOOD)
+    path = fetch(VOCAB)
+    assert path == cache / "scgpt" / "vocab.json"
+    assert path.read_bytes() == GOOD
+    assert files_in(cache) == ["scgpt/vocab.json", "scgpt/vocab.json.sha256"]
+    assert fetch(VOCAB) == path
+    assert server.asked == [VOCAB_PATH]
+
+
+def test_note_is_what_sha256sum_reads(server: Server, cache: Path) -> None:
+    server.answers[VOCAB_PATH] = Answer(GOOD)
+    path = fetch(VOCAB)
+    done = subprocess.run(["sha256sum", "-c", "vocab.json.sha256"], cwd=path.parent, capture_output=True, check=False)
+    assert done.returncode == 0
+
+
+def test_redirect_is_followed(server: Server, cache: Path) -> None:
+    body = zipped((f"norman/{MEMBER}", H5AD))
+    server.answers[NORMAN_PATH] = Answer(status=303, location=f"{server.url}/store/norman.zip")
+    server.answers["/store/norman.zip"] = Answer(body)
+    assert fetch("norman.zip").read_bytes() == body
+
+
+def test_progress_bar(server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(settings, "progress", True)
+    server.answers[VOCAB_PATH] = Answer(GOOD)
+    fetch(VOCAB)
+    assert "vocab.json" in capsys.readouterr().err
+
+
+def test_unknown_name() -> None:
+    with pytest.raises(UnknownNameError, match=r"no file 'scgpt/vocab'.*Nearest known names: scgpt/vocab.json"):
+        fetch("scgpt/vocab")
+
+
+# what the server may do wrong
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (Answer(GOOD, announced=len(GOOD) + 1000), "cut"),
+        (Answer(FORBIDDEN, status=403), "answered 403 Forbidden"),
+        (Answer(FORBIDDEN), "a web page, not the file"),
+        (Answer(b""), "empty"),
+        (Answer(b"Rate limit exceeded"), "begins with b'Rate limit excee'"),
+        (Answer(status=404), "answered 404 Not Found"),
+        (Answer(status=500), "answered 500"),
+    ],
+    ids=["cut", "403 page", "200 page", "empty", "other text", "404", "500"],
+)
+def test_bad_answer(server: Server, cache: Path, answer: Answer, reason: str) -> None:
+    server.answers[VOCAB_PATH] = answer
+    with pytest.raises(DownloadError, match=reason) as caught:
+        fetch(VOCAB)
+    for part in (VOCAB, server.url + VOCAB_PATH, "size unknown", str(cache / "scgpt" / "vocab.json")):
+        assert part in str(caught.value)
+    assert files_in(cache) == []
+    server.answers[VOCAB_PATH] = Answer(GOOD)
+    assert fetch(VOCAB).read_bytes() == GOOD
+
+
+def test_cut_late_in_a_large_file(server: Server, cache: Path) -> None:
+    body = b"PK\x03\x04" + os.urandom(3_000_000)
+    server.answers[NORMAN_PATH] = Answer(body, announced=len(body) + 1)
+    with pytest.raises(DownloadError, match="cut"):
+        fetch("norman.zip")
+    assert files_in(cache) == []
+
+
+def test_wrong_hash(server: Server, cache: Path, known_hash: str) -> None:
+    server.answers[VOCAB_PATH] = Answer(GOOD + b" ")
+    with pytest.raises(DownloadError, match=f"expected {known_hash}"):
+        fetch(VOCAB)
+    assert files_in(cache) == []
+
+
+def test_bad_first_address_good_mirror(server: Server, known_hash: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.answers[VOCAB_PATH] = Answer(b"{}")
+    with serving() as mirror:
+        mirror.answers[VOCAB_PATH] = Answer(GOOD)
+        monkeypatch.setattr(settings, "mirrors", (unused_url(), mirror.url))
+        assert fetch(VOCAB).read_bytes() == GOOD
+
+
+def test_spellings_are_tried_in_order(server: Server, cache: Path) -> None:
+    server.answers[GO_P_PATHS[2]] = Answer(b"\x80\x04}.")
+    assert fetch("gene_embeddings/go_p_avg") == cache / "gene_embeddings" / "go_p_avg.pickle"
+    assert server.asked == GO_P_PATHS[:3]
+
+
+def test_no_spelling_is_there(server: Server) -> None:
+    with pytest.raises(DownloadError) as caught:
+        fetch("gene_embeddings/go_p_avg")
+    assert server.asked == GO_P_PATHS
+    assert all(server.url + path in str(caught.value) for path in GO_P_PATHS)
+
+
+# hashes that nobody has recorded yet
+
+
+def test_first_hash_is_recorded_and_told(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    server.answers[VOCAB_PATH] = Answer(GOOD)
+    with caplog.at_level(logging.WARNING, "scgenept"):
+        path = fetch(VOCAB)
+        assert hashlib.sha256(GOOD).hexdigest() in caplog.text
+        caplog.clear()
+        fetch(VOCAB)
+    assert caplog.text == ""
+    assert path.with_name("vocab.json.sha256").read_text().split()[0] == hashlib.sha256(GOOD).hexdigest()
+
+
+def test_later_download_must_match(server: Server, cache: Path) -> None:
+    server.answers[VOCAB_PATH] = Answer(GOOD)
+    fetch(VOCAB).unlink()
+    server.answers[VOCAB_PATH] = Answer(b"{}")
+    with pytest.raises(DownloadError, match="expected"):
+        fetch(VOCAB)
+    assert files_in(cache) == ["scgpt/vocab.json.sha256"]
+
+
+@pytest.mark.parametrize("keep_time", [True, False])
+def test_changed_file_is_refused(server: Server, keep_time: bool) -> None:
+    server.answers[VOCAB_PATH] = Answer(GOOD)
+    path = fetch(VOCAB)
+    stamp = path.stat().st_mtime_ns - (10**9 if keep_time else 0)
+    path.write_bytes(b"{}")
+    if keep_time:
+        os.utime(path, ns=(stamp, stamp))  # older than the note, as after `cp -p`
+    with pytest.raises(DownloadError, match=r"not the file it should be.*Delete it"):
+        fetch(VOCAB)
+
+
+def test_copied_cache_is_hashed_again(server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.answers[VOCAB_PATH] = Answer(GOOD)
+    fetch(VOCAB)
+    shutil.copytree(cache, cache.parent / "copy", copy_function=shutil.copyfile)
+    monkeypatch.setattr(settings, "cache_dir", cache.parent / "copy")
+    assert fetch(VOCAB).read_bytes() == GOOD
+    assert len(server.asked) == 1
+
+
+def test_registry_learns_another_hash(server: Server, cache: Path, known_hash: str) -> None:
+    target = cache / "scgpt" / "vocab.json"
+    target.parent.mkdir(parents=True)
+    target.write_bytes(b"{}")
+    with pytest.raises(DownloadError, match=f"expected {known_hash}"):
+        fetch(VOCAB)
+
+
+# placed by hand, offline
+
+
+def test_placed_by_hand(cache: Path, known_hash: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "offline", True)
+    with pytest.raises(DownloadError, match=f"offline.*{known_hash}") as caught:
+        fetch(VOCAB)
+    target = Path(str(caught.value).rsplit("save it as ", 1)[1])
+    assert target == cache / "scgpt" / "vocab.json"
+    target.parent.mkdir(parents=True)
+    target.write_bytes(GOOD)
+    assert fetch(VOCAB) == target
+
+
+def test_web_page_placed_by_hand(cache: Path) -> None:
+    (cache / "scgpt").mkdir(parents=True)
+    (cache / "scgpt" / "vocab.json").write_bytes(FORBIDDEN)
+    with pytest.raises(DownloadError, match="web page"):
+        fetch(VOCAB)
+    assert files_in(cache) == ["scgpt/vocab.json"]
+
+
+def test_offline_opens_no_connection(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "offline", True)
+    with pytest.raises(DownloadError, match="offline"):
+        fetch(VOCAB)
+    assert server.asked == []
+
+
+# no network
+
+
+def test_nobody_listens(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "base_url", unused_url())
+    with pytest.raises(DownloadError, match=r"no connection \(Connection refused\)"):
+        fetch(VOCAB)
+
+
+def test_silent_network_is_an_error_in_time(server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "timeout", 0.6)
+    with silence() as nowhere, silence() as first_mirror, silence() as second_mirror:
+        monkeypatch.setattr(settings, "base_url", nowhere)
+        monkeypatch.setattr(settings, "mirrors", (first_mirror, second_mirror))
+        started = time.monotonic()
+        with pytest.raises(DownloadError, match=r"no answer within 0.6 s") as caught:
+            fetch("scgenept_go_c/norman")
+        took = time.monotonic() - started
+    assert took < 1.2
+    for part in ("scgenept_go_c/norman", nowhere, "about 954 MB", str(cache / "scgenept_go_c" / "norman.pt")):
+        assert part in str(caught.value)
+    assert Settings().timeout < 5
+
+
+def test_silent_first_address_good_mirror(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "timeout", 0.4)
+    server.answers[VOCAB_PATH] = Answer(GOOD)
+    with silence() as nowhere:
+        monkeypatch.setattr(settings, "base_url", nowhere)
+        monkeypatch.setattr(settings, "mirrors", (server.url,))
+        assert fetch(VOCAB).read_bytes() == GOOD
+
+
+def test_server_stops_answering(server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scgenept.registry.network._SECONDS_BETWEEN_BLOCKS", 0.3)
+    monkeypatch.setattr(settings, "timeout", 0.3)
+    answer = server.answers[VOCAB_PATH] = Answer(GOOD, together=threading.Barrier(2))
+    with pytest.raises(DownloadError, match="stopped answering"):
+        fetch(VOCAB)
+    assert answer.together is not None
+    answer.together.wait()  # let the server go on
+    assert files_in(cache) == []
+
+
+# the cache folder
+
+
+def test_cache_under_a_file(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.answers[VOCAB_PATH] = Answer(GOOD)
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(settings, "cache_dir", tmp_path / "file" / "cache")
+    with pytest.raises(DownloadError, match=r"cannot be .* written to the cache .*SCGENEPT_CACHE"):
+        fetch(VOCAB)
+
+
+@pytest.fixture
+def foreign_cache(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A cache folder that others may enter; pytest's own folders are closed to them."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "scgpt").mkdir()
+        monkeypatch.setattr(settings, "cache_dir", folder)
+        yield folder
+
+
+@contextmanager
+def read_only(folder: Path, mode: int = 0o555) -> Iterator[None]:
+    """Take the permission to write away, also from root, who becomes nobody for as long."""
+    import pooch  # noqa: F401
+    import requests  # noqa: F401 - nobody may not be allowed to import
+
+    is_root = os.geteuid() == 0
+    for path in (folder / "scgpt", folder):
+        path.chmod(mode)
+    if is_root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
+        for path in (folder, folder / "scgpt"):
+            path.chmod(0o755)
+
+
+def test_read_only_cache(server: Server, foreign_cache: Path) -> None:
+    server.answers[VOCAB_PATH] = Answer(GOOD)
+    with read_only(foreign_cache), pytest.raises(DownloadError, match=r"Permission denied.*SCGENEPT_CACHE"):
+        fetch(VOCAB)
+    assert files_in(foreign_cache) == []
+
+
+def test_read_only_cache_that_has_the_file(foreign_cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+    target = foreign_cache / "scgpt" / "vocab.json"
+    target.write_bytes(GOOD)
+    target.chmod(0o644)
+    with read_only(foreign_cache), caplog.at_level(logging.WARNING, "scgenept"):
+        assert fetch(VOCAB) == target
+    assert "cannot be written beside it" in caplog.text
+
+
+def test_cache_that_may_not_be_entered(foreign_cache: Path) -> None:
+    with read_only(foreign_cache, mode=0o000), pytest.raises(DownloadError, match="Permission denied"):
+        fetch(VOCAB)
+
+
+def test_full_disk_is_not_taken_for_a_bad_server(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pooch.HTTPDownloader.__call__", full)
+    with pytest.raises(DownloadError, match=r"No space left on device.*has room"):
+        fetch(VOCAB)
+
+
+# two at once
+
+
+def test_two_processes_at_once(server: Server, cache: Path) -> None:
+    body = b"PK\x03\x04" + os.urandom(2_000_000)
+    server.answers[NORMAN_PATH] = Answer(body, together=threading.Barrier(2))
+    environment = os.environ | {
+        "SCGENEPT_CACHE": str(cache),
+        "SCGENEPT_DATAVERSE_URL": f"{server.url}/api/access",
+        "SCGENEPT_PROGRESS": "0",
+    }
+    code = """
+import hashlib
+from scgenept.registry import fetch
+print(hashlib.sha256(fetch("norman.zip").read_bytes()).hexdigest())
+"""
+    command = [sys.executable, "-c", code]
+    children = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    outputs = [child.communicate(timeout=60)[0].strip() for child in children]
+    assert outputs == [hashlib.sha256(body).hexdigest()] * 2
+    assert server.asked == [NORMAN_PATH] * 2
+    assert files_in(cache) == ["norman.zip", "norman.zip.sha256"]
+    assert fetch("norman.zip").read_bytes() == body
+
+
+# one file out of a zip
+
+
+def test_member(server: Server, cache: Path) -> None:
+    server.answers[NORMAN_PATH] = Answer(zipped((f"norman/{MEMBER}", H5AD), ("norman/go.csv", b"a")))
+    path = fetch_member("norman.zip", MEMBER)
+    assert path == cache / "norman" / MEMBER
+    assert path.read_bytes() == H5AD
+    assert files_in(cache) == ["norman.zip", "norman.zip.sha256", f"norman/{MEMBER}", f"norman/{MEMBER}.sha256"]
+    (cache / "norman.zip").unlink()
+    assert fetch_member("norman.zip", MEMBER) == path
+    assert len(server.asked) == 1
+
+
+def test_changed_member_is_refused(server: Server) -> None:
+    server.answers[NORMAN_PATH] = Answer(zipped((f"norman/{MEMBER}", H5AD)))
+    path = fetch_member("norman.zip", MEMBER)
+    path.write_bytes(H5AD[:-1])
+    with pytest.raises(DownloadError, match="not the file it should be"):
+        fetch_member("norman.zip", MEMBER)
+
+
+def test_member_placed_by_hand(cache: Path) -> None:
+    (cache / "norman").mkdir(parents=True)
+    (cache / "norman" / MEMBER).write_bytes(H5AD)
+    assert fetch_member("norman.zip", MEMBER).read_bytes() == H5AD
+
+
+def test_hostile_zip(server: Server, cache: Path) -> None:
+    server.answers[NORMAN_PATH] = Answer(zipped((f"norman/{MEMBER}", H5AD), ("../../evil", b"x")))
+    with pytest.raises(DownloadError, match=r"\.\./\.\./evil"):
+        fetch_member("norman.zip", MEMBER)
+    assert files_in(cache) == ["norman.zip", "norman.zip.sha256"]
+    assert not list(cache.parent.rglob("evil"))
