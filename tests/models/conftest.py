@@ -12,16 +12,18 @@ import torch
 
 import scgenept as sgp
 from tests.golden_files import COPIES, tensors
-from tests.registry.server import FileServer, serving
+from tests.registry.server import Answer, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-FOLDER = "models/finetuned/scgenept_go_c/norman"
+    from tests.registry.server import Server
+
+FOLDER = "/models/finetuned/scgenept_go_c/norman"
 CONCAT = f"{FOLDER}/best_model_gpt3.5_ada_rnd_seed_42_concat.pt"
 PLAIN = f"{FOLDER}/best_model_gpt3.5_ada_rnd_seed_42.pt"
-VOCAB = "models/pretrained/scgpt/vocab.json"
+VOCAB = "/models/pretrained/scgpt/vocab.json"
 
 
 @pytest.fixture(scope="session")
@@ -53,10 +55,10 @@ def saved(content: object) -> bytes:
 @pytest.fixture
 def server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: dict[str, torch.Tensor], names: dict[str, int]
-) -> Iterator[FileServer]:
+) -> Iterator[Server]:
     """The bucket with one model and the vocabulary; the cache is empty."""
     with serving() as running:
-        running.files = {CONCAT: saved(state), VOCAB: json.dumps(names).encode()}
+        running.answers = {CONCAT: Answer(saved(state)), VOCAB: Answer(json.dumps(names).encode())}
         monkeypatch.setattr(sgp.settings, "base_url", running.url)
         monkeypatch.setattr(sgp.settings, "mirrors", ())
         monkeypatch.setattr(sgp.settings, "offline", False)

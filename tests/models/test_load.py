@@ -14,11 +14,12 @@ from scgenept import models
 from scgenept._errors import CheckpointError, DownloadError, UnknownNameError, UnsafePickleError
 from tests.golden_files import COPIES, tensors
 from tests.models.conftest import CONCAT, PLAIN, VOCAB, saved
+from tests.registry.server import Answer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.registry.server import FileServer
+    from tests.registry.server import Server
 
 
 class Bomb:
@@ -32,10 +33,10 @@ def output(model: models.ScGenePT) -> np.ndarray:
         return model.network(inputs["src"], inputs["values"], inputs["pert_flags"]).numpy()
 
 
-def test_official_model(server: FileServer, caplog: pytest.LogCaptureFixture) -> None:
+def test_official_model(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "scgenept"):
         model = models.load("scgenept_go_c", dataset="norman")
-    assert server.requests == [CONCAT, VOCAB]
+    assert server.asked == [CONCAT, VOCAB]
     assert model.name == "scgenept_go_c:norman"
     assert (model.card.modality, model.card.cell_type, model.card.fine_tuned) == ("CRISPRa", "K562", True)
     assert len(model.vocabulary) == 60
@@ -43,23 +44,21 @@ def test_official_model(server: FileServer, caplog: pytest.LogCaptureFixture) ->
     assert output(model).shape == (4, 24)
     assert "hash" in caplog.text
     models.load("scgenept_go_c:norman")
-    assert server.requests == [CONCAT, VOCAB], "a cached model opens no connection"
+    assert server.asked == [CONCAT, VOCAB], "a cached model opens no connection"
 
 
-def test_both_forms_of_attention_names(
-    server: FileServer, flash_state: dict[str, torch.Tensor], tmp_path: Path
-) -> None:
+def test_both_forms_of_attention_names(server: Server, flash_state: dict[str, torch.Tensor], tmp_path: Path) -> None:
     native = output(models.load("scgenept_go_c:norman"))
-    server.files[CONCAT] = saved(flash_state)
+    server.answers[CONCAT] = Answer(saved(flash_state))
     assert any("Wqkv" in name for name in flash_state)
     sgp.settings.cache_dir = tmp_path / "other"
     np.testing.assert_array_equal(output(models.load("scgenept_go_c:norman")), native)
 
 
-def test_the_other_spelling_of_the_file(server: FileServer, tmp_path: Path) -> None:
-    server.files[PLAIN] = server.files.pop(CONCAT)
+def test_the_other_spelling_of_the_file(server: Server, tmp_path: Path) -> None:
+    server.answers[PLAIN] = server.answers.pop(CONCAT)
     assert models.load("scgenept_go_c", "norman").name == "scgenept_go_c:norman"
-    assert server.requests == [CONCAT, PLAIN, VOCAB]
+    assert server.asked == [CONCAT, PLAIN, VOCAB]
     assert (sgp.settings.cache_dir / "scgenept_go_c" / "norman.pt").is_file()
 
 
@@ -79,23 +78,23 @@ def test_unknown_names(name: str, dataset: str | None, words: str) -> None:
         models.load(name, dataset)
 
 
-def test_default_model_offline_names_the_embedded_one(server: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_model_offline_names_the_embedded_one(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sgp.settings, "offline", True)
     with pytest.raises(DownloadError, match="scgenept-mini") as caught:
         models.load_default()
     assert sgp.settings.default_model in str(caught.value)
-    assert server.requests == []
+    assert server.asked == []
 
 
-def test_a_file_that_is_no_checkpoint_is_not_kept(server: FileServer) -> None:
-    server.files[CONCAT] = server.files[PLAIN] = b"<!DOCTYPE html><html>sign in</html>"
+def test_a_file_that_is_no_checkpoint_is_not_kept(server: Server) -> None:
+    server.answers[CONCAT] = server.answers[PLAIN] = Answer(b"<!DOCTYPE html><html>sign in</html>")
     with pytest.raises(DownloadError, match="web page"):
         models.load("scgenept_go_c:norman")
     assert not [path for path in sgp.settings.cache_dir.rglob("*") if path.is_file()]
 
 
-def test_a_hostile_official_file_is_refused(server: FileServer) -> None:
-    server.files[CONCAT] = saved({"a": Bomb()})
+def test_a_hostile_official_file_is_refused(server: Server) -> None:
+    server.answers[CONCAT] = Answer(saved({"a": Bomb()}))
     with pytest.raises(UnsafePickleError, match="eval"):
         models.load("scgenept_go_c:norman")
 
@@ -121,7 +120,7 @@ def test_paths_without_a_model(make: str | None, words: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("absent", ["model.safetensors", "config.json", "genes.tsv", "card.json"])
-def test_half_written_folder(absent: str, server: FileServer, tmp_path: Path) -> None:
+def test_half_written_folder(absent: str, server: Server, tmp_path: Path) -> None:
     folder = models.load("scgenept_go_c:norman").save(tmp_path / "mine")
     assert models.load(folder).name == "scgenept_go_c:norman"
     (folder / absent).unlink()
@@ -131,7 +130,7 @@ def test_half_written_folder(absent: str, server: FileServer, tmp_path: Path) ->
 
 @pytest.mark.parametrize("file", ["model.safetensors", "config.json", "genes.tsv", "card.json"])
 @pytest.mark.parametrize("keep", [0, 40])
-def test_truncated_folder(file: str, keep: int, server: FileServer, tmp_path: Path) -> None:
+def test_truncated_folder(file: str, keep: int, server: Server, tmp_path: Path) -> None:
     folder = models.load("scgenept_go_c:norman").save(tmp_path / "mine")
     (folder / file).write_bytes((folder / file).read_bytes()[:keep])
     with pytest.raises(CheckpointError):
@@ -146,5 +145,5 @@ def test_available(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(table["dataset"]) == {"norman", "adamson"}
     assert {"scgpt", "scgenept_ncbi", "scgenept_go_c", "scgenept_go_all"} <= set(table["name"])
     assert not table.duplicated(["name", "dataset"]).any()
-    assert table.set_index(["name", "dataset"]).loc[("scgenept_go_c", "norman"), "size"] == "about 954.0 MB"
+    assert table.set_index(["name", "dataset"]).loc[("scgenept_go_c", "norman"), "size"] == "about 954 MB"
     assert (table["licence"] == "MIT").all()
