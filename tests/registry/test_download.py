@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -276,14 +277,46 @@ def test_silent_first_address_good_mirror(server: Server, monkeypatch: pytest.Mo
 
 
 def test_server_stops_answering(server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scgenept.registry.network._SECONDS_BETWEEN_BLOCKS", 0.3)
     monkeypatch.setattr(settings, "timeout", 0.3)
     answer = server.answers[VOCAB_PATH] = Answer(GOOD, together=threading.Barrier(2))
-    with pytest.raises(DownloadError, match="stopped answering"):
+    with pytest.raises(DownloadError, match="the server does not answer"):
         fetch(VOCAB)
     assert answer.together is not None
     answer.together.wait()  # let the server go on
     assert files_in(cache) == []
+
+
+def test_mute_server_is_asked_once(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes connections and says nothing, whatever spelling it is asked for."""
+    monkeypatch.setattr(settings, "timeout", 0.4)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        monkeypatch.setattr(settings, "base_url", f"http://127.0.0.1:{mute.getsockname()[1]}")
+        started = time.monotonic()
+        with pytest.raises(DownloadError, match="the server does not answer"):
+            fetch("scgenept_go_c/norman")
+        assert time.monotonic() - started < 2 * settings.timeout
+
+
+@pytest.mark.parametrize("protocol", ["HTTP/1.0", "HTTP/1.1"])
+def test_pause_within_a_download_is_waited_for(cache: Path, monkeypatch: pytest.MonkeyPatch, protocol: str) -> None:
+    monkeypatch.setattr(settings, "timeout", 0.3)
+
+    def answer() -> None:
+        connection, _ = slow.accept()  # the question whether somebody is there
+        connection.close()
+        connection, _ = slow.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(f"{protocol} 200 OK\r\nContent-Length: {len(GOOD)}\r\n\r\n".encode() + GOOD[:4])
+            time.sleep(0.8)
+            connection.sendall(GOOD[4:])
+
+    with socket.create_server(("127.0.0.1", 0)) as slow:
+        monkeypatch.setattr(settings, "base_url", f"http://127.0.0.1:{slow.getsockname()[1]}")
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        assert fetch(VOCAB).read_bytes() == GOOD
+        thread.join()
 
 
 # the cache folder

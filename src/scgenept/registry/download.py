@@ -12,7 +12,7 @@ from .._errors import DownloadError
 from .._logging import logger
 from .._settings import settings
 from .archive import extract_member
-from .network import Servers, retrieve
+from .network import SILENT, Servers, retrieve
 from .recorded import file_sha256, is_untouched, note_of, record, recorded_hash
 from .table import find
 
@@ -119,7 +119,7 @@ def _download(entry: Entry, work: Path) -> None:
         if failure is None:
             _place(entry, work, found)
             return
-        failures[url] = failure
+        failures[server if failure == SILENT else url] = failure
     tried = "; ".join(f"{where}: {reason}" for where, reason in failures.items())
     msg = f"{entry.name} (size {entry.size_text}) could not be fetched. Tried {tried}. {_by_hand(entry)}"
     raise DownloadError(msg)

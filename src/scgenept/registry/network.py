@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _BLOCK: Final = 1 << 18
 _SECONDS_BETWEEN_BLOCKS: Final = 30.0
+SILENT: Final = "the server does not answer"
+"""Why an address could not be had whose server took the connection and then fell silent."""
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -99,9 +101,9 @@ def retrieve(url: str, work: Path) -> str | None:
         downloader = pooch.HTTPDownloader(
             progressbar=bar,
             chunk_size=_BLOCK,
-            timeout=(settings.timeout, max(settings.timeout, _SECONDS_BETWEEN_BLOCKS)),
+            timeout=settings.timeout,
             headers={"Accept-Encoding": "identity"},  # so that the bytes can be counted
-            hooks={"response": lambda answer, **_: answers.append(answer)},
+            hooks={"response": [lambda answer, **_: answers.append(answer), _wait_longer]},
         )
         try:
             downloader(url, str(work), None)
@@ -113,6 +115,17 @@ def retrieve(url: str, work: Path) -> str | None:
     if announced is not None and work.stat().st_size != int(announced):
         return f"the connection was cut after {work.stat().st_size:,} of {int(announced):,} bytes"
     return None
+
+
+def _wait_longer(answer: Any, **_: object) -> None:
+    """Once a server has answered, allow for pauses in a long download."""
+    connection = getattr(answer.raw, "connection", None)
+    body = getattr(
+        getattr(answer.raw, "_fp", None), "fp", None
+    )  # holds the socket of a connection that closes after it
+    opened = getattr(connection, "sock", None) or getattr(getattr(body, "raw", None), "_sock", None)
+    if opened is not None:
+        opened.settimeout(max(settings.timeout, _SECONDS_BETWEEN_BLOCKS))
 
 
 def _connect(address: tuple[str, int], *, until: float) -> None:
@@ -167,5 +180,5 @@ def _in_words(error: OSError) -> str:
     if kind == "ChunkedEncodingError":
         return "the connection was cut before the end of the file"
     if "Timeout" in kind or "timed out" in str(error):
-        return "the server stopped answering"
+        return SILENT
     return f"the connection failed ({kind}: {error})"
