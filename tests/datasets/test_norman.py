@@ -61,6 +61,7 @@ def test_source_survives_writing(tmp_path: Path) -> None:
     adata = sgp.datasets.norman_subset()
     source = adata.uns["scgenept"]["source"]
     assert source["name"] == "norman_subset.h5ad"
+    assert source["sha256"].startswith("220998f5630c")
     assert "GSE133344" in source["citation"]
     adata.write_h5ad(tmp_path / "copy.h5ad")
     assert ad.read_h5ad(tmp_path / "copy.h5ad").uns["scgenept"]["source"] == source

@@ -11,6 +11,7 @@ from scipy import sparse
 from .. import _keys
 from .._errors import DownloadError, UnknownNameError
 from ..registry import fetch, fetch_member, find
+from ..registry.recorded import file_sha256, recorded_hash
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +38,7 @@ def norman() -> ad.AnnData:
     ``obs["condition"]``
         ``"ctrl"``, ``"A+ctrl"``, ``"ctrl+A"`` or ``"A+B"``.
     ``uns["scgenept"]["source"]``
-        Name, address, licence and citation of the file.
+        Name, address, SHA-256, licence and citation of the file (of the h5ad inside, where it comes in a zip).
 
     Raises
     ------
@@ -102,7 +103,7 @@ def norman_subset(*, dataset: Literal["norman19", "mcfaline23"] | None = "norman
     ``obs["perturbation_type"]``, ``obs["cell_type"]``, ``obs["dataset"]``
         Modality, cell line, study.
     ``uns["scgenept"]["source"]``
-        Name, address, licence and citation of the file.
+        Name, address, SHA-256, licence and citation of the file.
 
     Raises
     ------
@@ -142,6 +143,12 @@ def _read(path: Path, name: str) -> ad.AnnData:
         msg = f"{path} is not a whole h5ad file ({error}): delete it to fetch it again."
         raise DownloadError(msg) from error
     entry = find(name)
-    source = {"name": name, "url": entry.urls()[0], "licence": entry.licence, "citation": entry.citation}
+    source = {
+        "name": name,
+        "url": entry.urls()[0],
+        "sha256": recorded_hash(path) or file_sha256(path),
+        "licence": entry.licence,
+        "citation": entry.citation,
+    }
     adata.uns[_keys.UNS] = {_keys.SOURCE: source}
     return adata
