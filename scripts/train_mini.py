@@ -10,9 +10,11 @@ error over random pairs of cells converges to, without the noise of the cells. C
 the controls). First the 104 genes with the highest pseudobulk are learned, then all 500. The text table is frozen: 475
 texts and 26 perturbations do not suffice to move 204,000 numbers.
 
-Held out, and looked at once, here: the perturbations that ``datasets.k562_mini`` calls ``test``.
+Held out are the perturbations that ``datasets.k562_mini`` calls ``test``. They are not blind: while the recipe was
+found on folds of the training perturbations, the test scores of two earlier recipes were seen. The card says so.
 
-About 8 minutes on 2 cores. The folder is a checkpoint of the package in float16, scored as packaged.
+About 8 minutes on 2 cores. The folder is a checkpoint of the package in float16, scored as packaged; ``--measure``
+scores the one that is there again, without training.
 """
 
 from __future__ import annotations
@@ -60,6 +62,7 @@ def main() -> None:
     parser.add_argument("--cells", type=Path, help="the Norman subset; fetched through the registry otherwise")
     parser.add_argument("--out", type=Path, default=FOLDER)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--measure", action="store_true", help="only score the model in --out again")
     arguments = parser.parse_args()
     settings.device = "cpu"
 
@@ -70,6 +73,21 @@ def main() -> None:
     path = arguments.cells or fetch("norman_subset.h5ad")
     controls = real_controls(path, observed.columns)
 
+    if not arguments.measure:
+        train(arguments, path, observed, controls, facts)
+    packaged = load_folder(arguments.out)
+    scores = measure(packaged, observed, facts, training, controls)
+    rows = json.loads(scores.to_json(orient="records"))
+    packaged.card = replace(packaged.card, metrics=tuple(rows), caveats=caveats(scores))
+    packaged.save(arguments.out, half=True, overwrite=True)
+    print(scores.round(3).to_string(index=False))
+
+
+def train(
+    arguments: argparse.Namespace, path: Path, observed: pd.DataFrame, controls: np.ndarray, facts: pd.DataFrame
+) -> None:
+    """Train in two stages and write the folder, without scores."""
+    training = facts.index[facts["split"] == "train"].tolist()
     model = new_model(np.load(arguments.language), arguments.seed)
     model.control_mean = dict(zip(observed.columns, controls.mean(axis=0).tolist(), strict=True))
     highest = observed.loc[[CONTROL, *training]].max().sort_values(ascending=False, kind="stable").index[:N_FIRST_GENES]
@@ -80,12 +98,6 @@ def main() -> None:
 
     model.card = replace(model.card, training=provenance(path, training, facts, arguments.seed))
     model.save(arguments.out, half=True, overwrite=True)
-    packaged = load_folder(arguments.out)
-    scores = measure(packaged, observed, facts, training, controls)
-    rows = json.loads(scores.to_json(orient="records"))
-    model.card = replace(model.card, metrics=tuple(rows), caveats=caveats(scores))
-    model.save(arguments.out, half=True, overwrite=True)
-    print(scores.round(3).to_string(index=False))
 
 
 def new_model(language: np.lib.npyio.NpzFile, seed: int) -> ScGenePT:
@@ -228,9 +240,12 @@ def caveats(scores: pd.DataFrame) -> tuple[str, ...]:
     return (
         (
             "Trained on 26 perturbations and 500 genes of very sparse cells: where a perturbed gene was not among them,"
-            " the prediction is no better than the mean of the training perturbations."
+            " the prediction is no better, and often worse, than the mean of the training perturbations."
         ),
         "Trained towards pseudobulk means: the spread over predicted cells is far too small.",
+        "Not a blind test: the scores of two earlier recipes on these seven perturbations were seen before this one.",
+        "One training seed; the held-out singles are strong ones (split-half over 0.6), not a random draw.",
+        "The text made no measurable difference in cross-validation (mean-referenced delta 0.94 with and without).",
         *said,
     )
 

@@ -50,7 +50,10 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     old = work.with_name(f"{work.name}.old")
     try:
         yield work
-        work.chmod(0o777 & ~_umask())
+        mask = _umask()
+        work.chmod(0o777 & ~mask)
+        for file in work.iterdir():
+            file.chmod(0o666 & ~mask)
         if target.exists():
             target.replace(old)
         work.replace(target)

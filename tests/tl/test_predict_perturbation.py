@@ -194,6 +194,15 @@ def test_three_genes_warn(model: ScGenePT) -> None:
         sgp.tl.predict_perturbation(cells(), "GENE01+GENE02+GENE03", model=model, engine=ENGINE)
 
 
+def test_targets_never_perturbed_in_training_warn() -> None:
+    adata, model = cells(), small_model(training={"train": ["GENE01+GENE03", "OUTA"]})
+    with pytest.warns(UserWarning, match="GENE02 was never perturbed in the training of small"):
+        sgp.tl.predict_perturbation(adata, "GENE02+GENE03", model=model, engine=ENGINE)
+    assert sgp.get.record(adata, "GENE02+GENE03")["unseen_targets"] == "GENE02"
+    sgp.tl.predict_perturbation(adata, "OUTA+GENE03", model=model, engine=ENGINE)
+    assert sgp.get.record(adata, "GENE03+OUTA")["unseen_targets"] == ""
+
+
 def test_cells_unlike_the_training_cells_warn() -> None:
     profile = np.random.default_rng(1).random(40)
     strange = small_model()

@@ -114,7 +114,7 @@ def _text(cells: AnnData, observed: Observed, model: ScGenePT, out: Path) -> str
     n_cells = f"{cells.n_obs} {'simulated' if _keys.SIMULATED in cells.obs else 'real'} control cells"
     lines = [
         f"Predicted: {' and '.join(PAIRS)} from {n_cells} x {cells.n_vars} genes, by {model.name}",
-        f"  ({model.card.modality} in {model.card.cell_type}; these two held out of {len(observed.training)} trained on).",
+        f"  ({model.card.modality} in {model.card.cell_type}; held out, trained on {len(observed.training)} others).",
     ]
     for pair in PAIRS:
         change: pd.Series[float] = observed.mean.T[pair] - control
@@ -130,7 +130,7 @@ def _text(cells: AnnData, observed: Observed, model: ScGenePT, out: Path) -> str
     ]
     lines += [
         f"How far to trust it: {_verdict(scores)}",
-        "Do not conclude: anything about genes the model never saw perturbed (there it is no better than the mean),",
+        "Do not conclude: anything about genes the model never saw perturbed (there it is worse than the mean),",
         f"  other cell types, knock-outs, or single cells. Read more: sgp.models.load({model.name!r}).card",
         f"Written: {out / 'result.h5ad'} and {out / 'top_genes.png'}. Next: scgenept predict --help, or the tutorials.",
     ]

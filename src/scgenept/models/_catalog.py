@@ -78,7 +78,7 @@ def official_card(known: Known) -> Card:
         token_mapping="v1",
         licence="" if entry is None else entry.licence,
         citation=_CITATION,
-        intended_use="Research: ranking genes by predicted response to one or two perturbed genes in the trained cells.",
+        intended_use="Research: ranking genes by response to one or two perturbed genes in the trained cells.",
         out_of_scope="Clinical use; other cell types or modalities without evaluation; three or more genes.",
         caveats=_CAVEATS,
         training={"split": "GEARS simulation", "split_seed": 1, "training_seed": 42},

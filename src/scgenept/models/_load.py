@@ -67,7 +67,17 @@ def load(name_or_path: str | os.PathLike[str], dataset: str | None = None) -> Sc
 
 
 def load_default() -> ScGenePT:
-    """Load ``settings.default_model``, or say what to do where it cannot be fetched."""
+    """Load ``settings.default_model``, or say what to do where it cannot be fetched.
+
+    Returns
+    -------
+    The model that :func:`scgenept.tl.predict_perturbation` takes where none is given.
+
+    Raises
+    ------
+    DownloadError
+        It is not in the cache and cannot be fetched. No other model is taken in its place.
+    """
     try:
         return load(settings.default_model)
     except DownloadError as error:

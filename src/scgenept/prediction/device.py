@@ -29,7 +29,7 @@ def resolve_device(name: str | None = None) -> torch.device:
     except RuntimeError as error:
         msg = f"device={name!r} is no device name. Here there is: {', '.join(available_devices())}."
         raise DeviceError(msg) from error
-    if device.type == "cuda" and device.index is None:
+    if str(device) == "cuda":
         device = torch.device("cuda", 0)
     if str(device) not in available_devices():
         msg = f"device={name!r} does not exist on this machine. Here there is: {', '.join(available_devices())}."

@@ -116,7 +116,7 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
     Warns
     -----
     UserWarning
-        Three or more genes at once; fewer than half of the genes known to the model; input cells unlike
+        Three or more genes at once; a gene that was never perturbed in training; fewer than half of the genes known to the model; input cells unlike
         the training controls; a large result that is mostly NaN.
 
     Examples
@@ -151,6 +151,13 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
         msg = f"{perturbation} perturbs {len(perturbation)} genes; the model was never evaluated on more than two."
         warnings.warn(msg, UserWarning, stacklevel=2)
 
+    if unseen := _unseen_targets(loaded, perturbation):
+        msg = (
+            f"{listing(unseen)} was never perturbed in the training of {loaded.name}; for such genes expect no more than "
+            "the mean of the training perturbations. What was measured: model.card.metrics."
+        )
+        warnings.warn(msg, UserWarning, stacklevel=2)
+
     read = row_reader(data, rows, layer)
     domain = check_domain(loaded, names, _mean(read, len(rows), len(names)))
     if domain.warning:
@@ -160,6 +167,7 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
     record: dict[str, Any] = {
         "perturbation": str(perturbation),
         "unmeasured_targets": "+".join(tokens.unmeasured),
+        "unseen_targets": "+".join(_unseen_targets(loaded, perturbation)),
         "model": loaded.name,
         "dataset": loaded.card.dataset,
         "modality": loaded.card.modality,
@@ -190,6 +198,15 @@ def _load(model: ScGenePT | str | None) -> ScGenePT:
         msg = f"{loaded.name} is pretrained only: its decoder never saw a perturbation. Load a fine-tuned model."
         raise CheckpointError(msg)
     return loaded
+
+
+def _unseen_targets(model: ScGenePT, perturbation: Perturbation) -> list[str]:
+    """Return the targets that the training data never perturbed, as far as the card knows."""
+    seen = model.card.perturbed_genes
+    if seen is None:
+        return []
+    matches = model.gene_set(perturbation.genes).matches
+    return [gene for gene, match in zip(matches.names, matches.matched, strict=True) if not {gene, match} & seen]
 
 
 def _require_known_genes(genes: GeneSet, model: ScGenePT) -> None:

@@ -55,6 +55,12 @@ class Card:
     metrics: tuple[dict[str, Any], ...] = ()
     weights_sha256: str = ""
 
+    @property
+    def perturbed_genes(self) -> frozenset[str] | None:
+        """Genes that were perturbed in the training data; ``None`` where the card does not list them."""
+        labels = self.training.get("train")
+        return None if labels is None else frozenset(gene for label in labels for gene in str(label).split("+"))
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain, JSON-able values; :meth:`from_dict` is the way back."""
         return asdict(self) | {"caveats": list(self.caveats), "metrics": list(self.metrics)}

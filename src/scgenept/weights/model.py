@@ -68,7 +68,7 @@ class ScGenePT:
 
     @cached_property
     def weight_hash(self) -> str:
-        """SHA-256 over all tensors: from the card of a saved model, else computed once when first asked for."""
+        """SHA-256 over all tensors, from the card of a saved model, else computed once when first asked for."""
         return self.card.weights_sha256 or tensors_sha256(self.network.state_dict())
 
     def gene_set(self, names: Sequence[str]) -> GeneSet:
