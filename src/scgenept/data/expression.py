@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import scipy.sparse as sp
 
+from .. import _keys
 from .._errors import DataError, listing, near_names
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def highly_variable(log_expression: Any, n_top_genes: int) -> NDArray[np.bool_]:
     # scanpy reads no sparse arrays yet; the matrix shares their memory.
     cells = AnnData(sp.csr_matrix(log_expression) if sp.issparse(log_expression) else log_expression)
     table = sc.pp.highly_variable_genes(cells, n_top_genes=n_top_genes, flavor="seurat", inplace=False)
-    return np.asarray(table["highly_variable"], dtype=bool)
+    return np.asarray(table[_keys.HIGHLY_VARIABLE], dtype=bool)
 
 
 def _stored(values: Any) -> NDArray[Any]:

@@ -171,7 +171,8 @@ def _figures() -> _Figures:
             arrays["perturbations"].tolist(),
         )
         mean, std = (
-            pd.DataFrame(arrays[key], index=genes, columns=perturbations) for key in ("observed_mean", "observed_std")
+            pd.DataFrame(arrays[key], index=genes, columns=perturbations)
+            for key in (_keys.OBSERVED_MEAN, _keys.OBSERVED_STD)
         )
         control = ControlFigures(
             **{key: arrays[key].astype(np.float64) for key in ("rate", "factors", "residual", "log_library")}

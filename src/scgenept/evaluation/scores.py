@@ -95,6 +95,11 @@ def wmse(predicted: Pseudobulks, observed: Pseudobulks, statistic: npt.ArrayLike
     Returns
     -------
     One value per perturbation, squared log1p units; NaN where the statistic is zero for all genes or not finite.
+
+    Examples
+    --------
+    >>> wmse([[1.0, 2.0]], [[2.0, 2.5]], [[0.0, 5.0]])
+    array([0.25])
     """
     predicted, observed, statistic = _read(predicted=predicted, observed=observed, statistic=statistic)
     weight = statistic**2
@@ -120,6 +125,11 @@ def pearson(predicted: Pseudobulks, observed: Pseudobulks, *, genes: IntArray | 
     Returns
     -------
     One value per perturbation, no unit; NaN where either side is constant.
+
+    Examples
+    --------
+    >>> pearson([[0.0, 1.0, 2.0]], [[0.0, 2.0, 4.0]])
+    array([1.])
     """
     predicted, observed = _read(predicted=predicted, observed=observed)
     return _correlation(_take(predicted, genes), _take(observed, genes))
@@ -176,6 +186,11 @@ def pearson_delta_ref_mean(
     Returns
     -------
     One value per perturbation, no unit, 1 is perfect; NaN where the prediction is the reference.
+
+    Examples
+    --------
+    >>> pearson_delta_ref_mean([[1.0, 2.0, 5.0], [1.0, 2.0, 3.0]], [[1.0, 3.0, 5.0]] * 2, [1.0, 2.0, 3.0])
+    array([0.8660254,       nan])
     """
     return pearson_delta(predicted, observed, reference_mean, genes=genes)
 
@@ -207,6 +222,14 @@ def pds_cosine(
     ------
     DataError
         Shapes or labels do not agree, or every gene is excluded.
+
+    Examples
+    --------
+    >>> observed = [[2.0, 1.0], [1.0, 2.0], [3.0, 3.0]]
+    >>> pds_cosine(observed, observed, control=[1.0, 1.0])
+    array([1., 1., 1.])
+    >>> pds_cosine([[1.0, 1.0]] * 3, observed, control=[1.0, 1.0])
+    array([0.5, 0.5, 0.5])
     """
     predicted, observed, control = _read(predicted=predicted, observed=observed, control=control)
     keep = np.ones(control.shape, dtype=bool) if exclude is None else ~np.asarray(exclude, dtype=bool)
@@ -239,6 +262,11 @@ def centroid_accuracy(predicted: Pseudobulks, observed: Pseudobulks) -> FloatArr
     Returns
     -------
     One value in 0..1 per perturbation, 1 is perfect; NaN where a row is not finite or there is one perturbation only.
+
+    Examples
+    --------
+    >>> centroid_accuracy([[0.0], [2.0], [2.0]], [[0.0], [1.0], [2.0]])
+    array([1. , 0.5, 1. ])
     """
     predicted, observed = _read(predicted=predicted, observed=observed)
     distance = cdist(predicted, observed)
@@ -263,6 +291,11 @@ def collapse_ratio(predicted: Pseudobulks, observed: Pseudobulks) -> float:
     Returns
     -------
     One number, no unit; NaN with one perturbation or where nothing varies.
+
+    Examples
+    --------
+    >>> collapse_ratio([[1.0], [2.0]], [[1.0], [3.0]])
+    0.25
     """
     predicted, observed = _read(predicted=predicted, observed=observed)
     if len(observed) < 2:

@@ -87,6 +87,14 @@ def record(adata: AnnData, key: str) -> dict[str, Any]:
     ------
     UnknownNameError
         There is no such prediction.
+
+    Examples
+    --------
+    >>> import scgenept as sgp
+    >>> cells = sgp.datasets.k562_mini()[:8].copy()
+    >>> sgp.tl.predict_perturbation(cells, "KLF1", model="scgenept-mini")
+    >>> sgp.get.record(cells, "KLF1")["perturbation"]
+    'KLF1'
     """
     return dict(find_prediction(adata, key)[1])
 

@@ -97,6 +97,15 @@ def top_genes(
     Notes
     -----
     Nothing is written to the AnnData, and no rcParams are changed.
+
+    Examples
+    --------
+    >>> import scgenept as sgp
+    >>> cells = sgp.datasets.k562_mini()[:20].copy()
+    >>> sgp.tl.predict_perturbation(cells, "KLF1+MAP2K6", model="scgenept-mini")
+    >>> axes = sgp.pl.top_genes(cells, "KLF1+MAP2K6", n_top=10, show=False)
+    >>> len(axes.get_xticklabels())
+    10
     """
     if n_top < 1:
         msg = f"n_top must be at least 1; got {n_top}."

@@ -1,0 +1,101 @@
+"""Sphinx: the reference is made from ``__all__`` of each door, so that no page goes stale."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Final
+
+import scgenept
+
+if TYPE_CHECKING:
+    from docutils.nodes import Element, TextElement
+    from sphinx.addnodes import pending_xref
+    from sphinx.application import Sphinx
+    from sphinx.environment import BuildEnvironment
+
+project = "scgenept"
+author = "scgenept developers"
+project_copyright = f"2026, {author}"
+version = release = scgenept.__version__
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+]
+exclude_patterns = ["_build", "_templates"]
+templates_path = ["_templates"]
+nb_execution_mode = "off"
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_heading_anchors = 3
+
+autosummary_generate = True
+autosummary_ignore_module_all = False
+autosummary_imported_members = True
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+# The attributes of a dataclass are described in its docstring; its fields are not listed a second time.
+napoleon_use_ivar = True
+
+html_theme = "sphinx_book_theme"
+html_title = "scgenept"
+html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
+
+# Links into other packages need their inventories, so they are made only where a network is promised.
+if os.environ.get("SCGENEPT_DOCS_LINKS"):
+    extensions.append("sphinx.ext.intersphinx")
+    intersphinx_mapping = {
+        "anndata": ("https://anndata.readthedocs.io/en/stable/", None),
+        "matplotlib": ("https://matplotlib.org/stable/", None),
+        "mudata": ("https://mudata.readthedocs.io/stable/", None),
+        "numpy": ("https://numpy.org/doc/stable/", None),
+        "pandas": ("https://pandas.pydata.org/docs/", None),
+        "python": ("https://docs.python.org/3/", None),
+        "scanpy": ("https://scanpy.readthedocs.io/en/stable/", None),
+        "torch": ("https://docs.pytorch.org/docs/stable/", None),
+    }
+
+ELSEWHERE: Final = re.compile(
+    r"(ad|anndata|collections|lightning|matplotlib|mudata|np|npt|numpy|os|pandas|pathlib|pd|scanpy|scipy|sp|torch|typing)\..+"
+    r"|AnnData|ArrayLike|Axes|Callable|DataFrame|Figure|Final|Generator|Iterable|Iterator|Literal|Mapping|MuData"
+    r"|NDArray|Path|PathLike|Self|Sequence|Series|Tensor|TypeAlias"
+    r"|bool|bytes|dict|float|int|list|None|object|set|str|tuple|(\w+Error|\w*Warning)"
+)
+"""Names that other packages define; without their inventories they stay text."""
+
+PRIVATE: Final = re.compile(
+    r"(DeviceName|FloatArray|GeneVector|HasVocabulary|How|IntArray|KeyForm|Modality|PerturbationLike|Pseudobulks|RNGLike"
+    r"|Rule|Scale)$"
+)
+"""Aliases of types of ours, which are spelled out where they matter."""
+
+
+def _resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, text: TextElement) -> Element | None:
+    """Find what signatures and Raises sections call by its bare name; leave other packages' names as text."""
+    if node.get("refdomain") != "py":
+        return None
+    target = node["reftarget"]
+    bare = target.rsplit(".", 1)[-1]
+    domain = env.domains.python_domain
+    ours = sorted((name for name in domain.objects if name.rsplit(".", 1)[-1] == bare), key=len)
+    if ours and (target == bare or target.startswith("scgenept")):
+        return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", ours[0], node, text)
+    if ELSEWHERE.fullmatch(target) or PRIVATE.search(target):
+        return text
+    return None
+
+
+def _join_names(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """Keep ``a, b`` in an Attributes section from being read as the type ``a`` of the attribute ``b``."""
+    lines[:] = [re.sub(r"^:ivar [\w, ]+:", lambda found: found[0].replace(", ", ","), line) for line in lines]
+
+
+def setup(app: Sphinx) -> None:
+    """Register the resolver, after intersphinx where that is on, and what runs after napoleon."""
+    app.connect("autodoc-process-docstring", _join_names, priority=900)
+    app.connect("missing-reference", _resolve, priority=900)
