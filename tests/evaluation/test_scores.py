@@ -215,9 +215,10 @@ def test_labels_in_another_order_are_refused(tables: dict[str, np.ndarray]) -> N
     predicted = pd.DataFrame(tables["predicted"], index=names, columns=genes)
     observed = pd.DataFrame(tables["observed"], index=names, columns=genes)
     control = pd.Series(tables["control"], index=genes)
-    np.testing.assert_array_equal(
+    np.testing.assert_allclose(
         metrics.pearson_delta(predicted, observed, control),
         metrics.pearson_delta(tables["predicted"], tables["observed"], tables["control"]),
+        rtol=1e-12,
     )
     with pytest.raises(DataError, match="different perturbations or in another order"):
         metrics.mse(predicted, observed.iloc[::-1])

@@ -164,7 +164,8 @@ def test_rerunning_overwrites_ours_and_nothing_else(model: ScGenePT) -> None:
 def test_mudata_results_go_into_the_modality(model: ScGenePT) -> None:
     rna, protein = cells(), cells()
     protein.var_names = [f"protein{i}" for i in range(40)]
-    with md.set_options(pull_on_update=False):
+    options = md.settings.override if hasattr(md, "settings") else md.set_options
+    with options(pull_on_update=False):
         mdata = md.MuData({"rna": rna, "protein": protein})
     with pytest.raises(_errors.DataError, match="Pass mod= one of: rna, protein"):
         sgp.tl.predict_perturbation(mdata, "GENE03", model=model, engine=ENGINE)

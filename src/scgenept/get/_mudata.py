@@ -45,7 +45,7 @@ def mudata(adata: AnnData, keys: Sequence[str] | None = None) -> MuData:
     >>> sorted(sgp.get.mudata(cells).mod)
     ['KLF1', 'MAPK1']
     """
-    from mudata import MuData, set_options
+    import mudata as md
 
     names = list(predictions(adata)) if keys is None else list(keys)
     found = [find_prediction(adata, name)[0] for name in names]
@@ -64,5 +64,7 @@ def mudata(adata: AnnData, keys: Sequence[str] | None = None) -> MuData:
         cells.var["gene"] = cells.var_names.astype(str)
         cells.var_names = [f"{key}:{name}" for name in cells.var_names]
         modalities[key] = cells
-    with set_options(pull_on_update=False):
-        return MuData(modalities)
+    # What the modalities hold stays theirs; mudata 0.4 renamed the switch.
+    options = md.settings.override if hasattr(md, "settings") else md.set_options
+    with options(pull_on_update=False):
+        return md.MuData(modalities)

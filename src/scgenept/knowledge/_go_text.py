@@ -79,12 +79,14 @@ def go_texts(
     Examples
     --------
     >>> import pandas as pd
-    >>> terms = pd.DataFrame({
-    ...     "symbol": ["HBZ", "HBZ"],
-    ...     "gene_name": ["hemoglobin subunit zeta"] * 2,
-    ...     "term": ["oxygen transport", "heme binding"],
-    ...     "aspect": ["P", "F"],
-    ... })
+    >>> terms = pd.DataFrame(
+    ...     {
+    ...         "symbol": ["HBZ", "HBZ"],
+    ...         "gene_name": ["hemoglobin subunit zeta"] * 2,
+    ...         "term": ["oxygen transport", "heme binding"],
+    ...         "aspect": ["P", "F"],
+    ...     }
+    ... )
     >>> go_texts(terms, ["HBZ", "LINC00271"])
     {'HBZ': 'HBZ, hemoglobin subunit zeta. Molecular function: heme binding. Biological process: oxygen transport.'}
     """

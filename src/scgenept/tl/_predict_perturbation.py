@@ -116,8 +116,8 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
     Warns
     -----
     UserWarning
-        Three or more genes at once; a gene that was never perturbed in training; fewer than half of the genes known to the model; input cells unlike
-        the training controls; a large result that is mostly NaN.
+        Three or more genes at once; a gene that was never perturbed in training; fewer than half of the genes
+        known to the model; input cells unlike the training controls; a large result that is mostly NaN.
 
     Examples
     --------
@@ -153,8 +153,8 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
 
     if unseen := _unseen_targets(loaded, perturbation):
         msg = (
-            f"{listing(unseen)} was never perturbed in the training of {loaded.name}; for such genes expect no more than "
-            "the mean of the training perturbations. What was measured: model.card.metrics."
+            f"{listing(unseen)} was never perturbed in the training of {loaded.name}; for such genes expect no more "
+            "than the mean of the training perturbations. What was measured: model.card.metrics."
         )
         warnings.warn(msg, UserWarning, stacklevel=2)
 
