@@ -64,9 +64,12 @@ ELSEWHERE: Final = re.compile(
     r"(ad|anndata|collections|lightning|matplotlib|mudata|np|npt|numpy|os|pandas|pathlib|pd|scanpy|scipy|sp|torch|typing)\..+"
     r"|AnnData|ArrayLike|Axes|Callable|DataFrame|Figure|Final|Generator|Iterable|Iterator|Literal|Mapping|MuData"
     r"|NDArray|Path|PathLike|Self|Sequence|Series|Tensor|TypeAlias"
-    r"|bool|bytes|dict|float|int|list|None|object|set|str|tuple|(\w+Error|\w*Warning)"
+    r"|bool|bytes|dict|float|int|list|None|object|set|str|tuple(\[str)?|(\w+Error|\w*Warning)"
 )
-"""Names that other packages define; without their inventories they stay text."""
+"""Names that other packages define; without their inventories they stay text.
+
+``tuple[str`` is what Sphinx makes of a signature with a ``<factory>`` in it.
+"""
 
 PRIVATE: Final = re.compile(
     r"(DeviceName|FloatArray|GeneVector|HasVocabulary|How|IntArray|KeyForm|Modality|PerturbationLike|Pseudobulks|RNGLike"
