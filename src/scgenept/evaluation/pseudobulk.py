@@ -11,7 +11,9 @@ import pandas as pd
 from scipy import sparse
 
 from .. import _keys
-from .._errors import DataError, listing, near_names
+from .._errors import DataError, listing
+from ..data.expression import expression
+from ..data.setup import read_setup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,7 +75,7 @@ def pseudobulk(
         The column or layer does not exist, or a label asked for occurs in no cell.
     """
     labels = perturbation_labels(adata, by=by)
-    matrix = expression(adata, layer=layer)
+    matrix = expression(adata, layer)
     codes, found = pd.factorize(labels, sort=True)
     names = [str(name) for name in found]
     wanted = names if perturbations is None else list(perturbations)
@@ -97,8 +99,8 @@ def pseudobulk(
 def perturbation_labels(adata: AnnData, *, by: str | None = None) -> pd.Series[str]:
     """Return the column of ``obs`` that names the perturbation of each cell, set up or named by the caller."""
     if by is None:
-        setup = adata.uns.get(_keys.UNS, {}).get(_keys.SETUP, {})
-        by = setup.get("perturbation_key", _keys.PERTURBATION)
+        setup = read_setup(adata, missing_ok=True)
+        by = _keys.PERTURBATION if setup is None else setup.perturbation_key
     if by not in adata.obs:
         msg = (
             f"obs has no column {by!r}; its columns are {listing(adata.obs.columns)}. "
@@ -107,20 +109,6 @@ def perturbation_labels(adata: AnnData, *, by: str | None = None) -> pd.Series[s
         raise DataError(msg)
     column: pd.Series[str] = adata.obs[by].astype(object)
     return column
-
-
-def expression(adata: AnnData, *, layer: str | None = None) -> Any:
-    """Return ``X`` or a layer as it is stored: numpy, sparse, or an open file."""
-    if layer is None:
-        if adata.X is None:
-            msg = "The AnnData has no X. Name the layer that holds the log-expression with layer=."
-            raise DataError(msg)
-        return adata.X
-    layers = [key for key in adata.layers if key is not None]
-    if layer not in layers:
-        msg = f"There is no layer {layer!r}.{near_names(layer, layers)} Layers: {listing(layers) or 'none'}."
-        raise DataError(msg)
-    return adata.layers[layer]
 
 
 def moments(block: Any) -> tuple[FloatArray, FloatArray]:

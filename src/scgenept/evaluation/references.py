@@ -10,7 +10,8 @@ from scipy import sparse
 
 from .. import _keys
 from .._errors import DataError, listing
-from .pseudobulk import expression, perturbation_labels
+from ..data.expression import expression
+from .pseudobulk import perturbation_labels
 from .scores import pearson
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def halves(
     labels = perturbation_labels(adata, by=by)
     codes, found = pd.factorize(labels, sort=True)
     labelled = np.flatnonzero(codes >= 0)
-    cells: Any = expression(adata, layer=layer)[labelled]
+    cells: Any = expression(adata, layer)[labelled]
     codes = codes[labelled]
     index = pd.Index([str(name) for name in found], name=_keys.PERTURBATION)
     sizes = np.bincount(codes, minlength=len(index))

@@ -14,8 +14,9 @@ from scipy import sparse
 from .. import _keys, get
 from .._errors import DataError, UnknownNameError, listing, near_names
 from ..data.checks import check_unique_genes
+from ..data.expression import expression
 from ..evaluation.de import rank_genes
-from ..evaluation.pseudobulk import expression, moments, perturbation_labels, pseudobulk
+from ..evaluation.pseudobulk import moments, perturbation_labels, pseudobulk
 from ..perturbation import Perturbation
 
 if TYPE_CHECKING:
