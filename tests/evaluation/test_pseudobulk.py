@@ -13,6 +13,7 @@ from scipy import sparse
 from scgenept import _keys
 from scgenept._errors import DataError
 from scgenept.evaluation.pseudobulk import pseudobulk
+from scgenept.pp import setup_perturbations
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +69,7 @@ def test_layer_column_and_choice_of_perturbations() -> None:
     adata = cells()
     adata.layers["double"] = 2 * adata.X
     adata.obs["other"] = adata.obs.pop(_keys.PERTURBATION)
-    adata.uns[_keys.UNS] = {_keys.SETUP: {"perturbation_key": "other"}}
+    setup_perturbations(adata, key="other", key_added="other", overwrite=True, modality="CRISPRa")
     bulk = pseudobulk(adata, layer="double", perturbations=["ctrl", "B"])
     assert list(bulk.n.index) == ["ctrl", "B"]
     np.testing.assert_allclose(bulk.mean.loc["B"], 2 * pseudobulk(cells()).mean.loc["B"])
@@ -90,5 +91,5 @@ def test_errors_say_what_to_do() -> None:
     with pytest.raises(DataError, match=r"1 perturbations occur in no cell: A\+C.*Nearest known names: A\+B"):
         pseudobulk(adata, perturbations=["A+C"])
     del adata.X
-    with pytest.raises(DataError, match="no X"):
+    with pytest.raises(DataError, match="adata.X is None"):
         pseudobulk(adata)

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import sparse
 
 from .. import _keys
-from .._errors import DataError, listing
+from .._errors import DataError, listing, near_names
 from ..data.expression import expression
 from ..data.setup import read_setup
 
