@@ -250,6 +250,26 @@ def test_truncated_checkpoint(keep: float, is_zip: bool, tmp_path: Path) -> None
     assert not isinstance(caught.value, UnsafePickleError)
 
 
+def test_legacy_checkpoint_cut_anywhere(tmp_path: Path) -> None:
+    path = tmp_path / "best_model.pt"
+    torch.save({"weight": torch.arange(3.0)}, path, _use_new_zipfile_serialization=False)
+    whole = path.read_bytes()
+    for end in range(len(whole)):
+        path.write_bytes(whole[:end])
+        with pytest.raises(CheckpointError):
+            load_state_dict(path)
+
+
+def test_legacy_checkpoint_with_a_lost_tensor(tmp_path: Path) -> None:
+    path = tmp_path / "best_model.pt"
+    weight = torch.arange(3.0)
+    torch.save({"weight": weight}, path, _use_new_zipfile_serialization=False)
+    key = str(weight.untyped_storage()._cdata).encode()
+    path.write_bytes(path.read_bytes().replace(key, key[::-1], 1))
+    with pytest.raises(CheckpointError, match="not a whole checkpoint"):
+        load_state_dict(path)
+
+
 @pytest.mark.parametrize("key", [None, "model_state_dict", "state_dict", "model"])
 @pytest.mark.parametrize("is_zip", [True, False])
 def test_state_dicts(key: str | None, is_zip: bool, tmp_path: Path) -> None:

@@ -29,8 +29,8 @@ NESTED_UNDER: Final = ("model_state_dict", "state_dict", "model")
 """Keys under which training scripts put a state dict beside other things."""
 
 _BROKEN: Final = (
-    AssertionError, AttributeError, EOFError, IndexError, KeyError, MemoryError, OSError, OverflowError, RuntimeError, TypeError,
-    ValueError, pickle.UnpicklingError, struct.error, zipfile.BadZipFile,
+    AssertionError, AttributeError, EOFError, IndexError, KeyError, MemoryError, OSError, OverflowError, RuntimeError,
+    TypeError, ValueError, pickle.UnpicklingError, struct.error, zipfile.BadZipFile,
 )  # fmt: skip
 """What unpickling a damaged file raises."""
 _OF_TENSORS: Final = re.compile(
