@@ -45,8 +45,13 @@ def text_width(text: str, size: float, *, weight: str = "normal") -> float:
     return float(np.ptp(path.vertices[:, 0]))
 
 
+_HINTING: Final = 0.96
+"""Share of the width that text may fill by its outlines: rendered letters sit on whole pixels and come out wider."""
+
+
 def wrap(text: str, width: float, size: float) -> str:
     """Break text into lines of at most ``width`` points; a single word that is longer has a line of its own."""
+    width *= _HINTING
     lines: list[str] = []
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word
