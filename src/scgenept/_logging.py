@@ -1,4 +1,8 @@
-"""The one logger of the package; it adds no handler and changes no level of anyone else's."""
+"""The one logger of the package.
+
+It gets no handler and no level, and changes nothing of anyone else's. Without any set-up Python itself prints its
+warnings to the error stream; ``logging.basicConfig(level="INFO")`` also shows what each step found.
+"""
 
 from __future__ import annotations
 
@@ -6,4 +10,3 @@ import logging
 from typing import Final
 
 logger: Final = logging.getLogger("scgenept")
-logger.addHandler(logging.NullHandler())

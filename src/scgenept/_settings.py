@@ -52,7 +52,8 @@ class Settings:
     offline
         Never open a connection; cached files only [``SCGENEPT_OFFLINE``].
     timeout
-        Seconds to wait for a server before giving up [``SCGENEPT_TIMEOUT``].
+        Seconds to wait for a connection before giving up [``SCGENEPT_TIMEOUT``]; a download that has begun may
+        pause for longer.
     device
         ``"auto"`` (CUDA, then MPS, then CPU) or a torch device name [``SCGENEPT_DEVICE``].
     default_model
