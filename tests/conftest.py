@@ -6,6 +6,7 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 mpl.use("Agg")
+# A loaded machine is no bug, and the whole check gives the same answer twice.
+hypothesis.settings.register_profile("scgenept", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("scgenept")
 
 NO_SHARED = "shared folder with golden numbers not found"
 LOOPBACK = ("127.", "::1", "localhost")
