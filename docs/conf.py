@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import scgenept
@@ -98,7 +100,16 @@ def _join_names(app: Sphinx, what: str, name: str, obj: object, options: object,
     lines[:] = [re.sub(r"^:ivar [\w, ]+:", lambda found: found[0].replace(", ", ","), line) for line in lines]
 
 
+def _copy_tutorials(app: Sphinx) -> None:
+    """Bring the notebooks into the sources; the copy of an unchanged one is left alone, so it is not read again."""
+    for notebook in (Path(app.srcdir).parent / "tutorials").glob("*.ipynb"):
+        copy = Path(app.srcdir) / "tutorials" / notebook.name
+        if not copy.exists() or copy.read_bytes() != notebook.read_bytes():
+            shutil.copyfile(notebook, copy)
+
+
 def setup(app: Sphinx) -> None:
-    """Register the resolver, after intersphinx where that is on, and what runs after napoleon."""
+    """Register the resolver, after intersphinx where that is on, what runs after napoleon, and the tutorials."""
     app.connect("autodoc-process-docstring", _join_names, priority=900)
     app.connect("missing-reference", _resolve, priority=900)
+    app.connect("builder-inited", _copy_tutorials)
