@@ -72,10 +72,11 @@ def test_held_out_pairs_were_not_trained_on() -> None:
     assert genes <= set(training["train"])
 
 
-def test_predict_on_ones_own_cells(tmp_path: Path) -> None:
+@pytest.mark.parametrize("genes", ["MAP2K6,KLF1", "KLF1+MAP2K6"])
+def test_predict_on_ones_own_cells(tmp_path: Path, genes: str) -> None:
     cells, out = tmp_path / "cells.h5ad", tmp_path / "out.h5ad"
     sgp.datasets.k562_mini(n_cells=6).write_h5ad(cells)
-    command = ["predict", str(cells), "--genes", "MAP2K6,KLF1", "--model", "scgenept-mini", "--out", str(out)]
+    command = ["predict", str(cells), "--genes", genes, "--model", "scgenept-mini", "--out", str(out)]
     result = runner.invoke(app, command)
     assert result.exit_code == 0, result.output
     assert "KLF1+MAP2K6: 6 cells x 500 genes by scgenept-mini (trained on CRISPRa in K562)" in result.output

@@ -7,7 +7,7 @@ import pytest
 import scanpy as sc
 
 import scgenept as sgp
-from scgenept._errors import UnknownNameError
+from scgenept._errors import DataError, UnknownNameError
 from tests.small import small_model
 from tests.tl.test_predict_perturbation import ENGINE, cells, with_controls
 
@@ -53,6 +53,16 @@ def test_mudata_holds_one_modality_per_prediction() -> None:
     assert mdata["GENE04"].var["gene"].tolist() == adata.var_names.tolist()
     np.testing.assert_array_equal(mdata["GENE03"].X, adata.layers["GENE03"][10:20])
     assert list(sgp.get.mudata(adata, ["GENE04"]).mod) == ["GENE04"]
+
+
+def test_changes_over_scaled_expression_are_refused() -> None:
+    adata = cells()
+    sgp.tl.predict_perturbation(adata, "GENE03", model=small_model(), engine=ENGINE)
+    adata.X = adata.X.toarray()
+    sc.pp.scale(adata)
+    for read in (sgp.get.predicted, sgp.get.predictions):
+        with pytest.raises(DataError, match="X is no longer the log1p expression that the prediction started from"):
+            read(adata, "GENE03")
 
 
 def test_what_is_not_there() -> None:

@@ -195,6 +195,38 @@ def test_three_genes_warn(model: ScGenePT) -> None:
         sgp.tl.predict_perturbation(cells(), "GENE01+GENE02+GENE03", model=model, engine=ENGINE)
 
 
+def test_labelled_cells_without_a_setup_warn(model: ScGenePT) -> None:
+    adata = cells()
+    adata.obs["condition"] = ["control"] * 10 + ["GENE03"] * 20
+    with pytest.warns(UserWarning, match=r"All 30 cells serve as controls, yet obs\['condition'\] holds 2 labels"):
+        sgp.tl.predict_perturbation(adata, "GENE03", model=model, engine=ENGINE)
+
+
+@pytest.mark.parametrize(
+    "values", [[True] * 10 + [np.nan] * 20, ["False"] * 30, pd.array([True, None] * 15, "boolean")]
+)
+def test_a_control_column_that_is_not_boolean_is_refused(model: ScGenePT, values: Any) -> None:
+    adata = with_controls()
+    adata.obs["is_control"] = values
+    with pytest.raises(_errors.DataError, match="should be True or False for each cell"):
+        sgp.tl.predict_perturbation(adata, "GENE03", model=model, engine=ENGINE)
+
+
+def test_other_doors_ask_for_one_modality() -> None:
+    options = md.settings.override if hasattr(md, "settings") else md.set_options
+    with options(pull_on_update=False):
+        with_both = md.MuData({"rna": cells()})
+    for call in (
+        lambda: sgp.pp.setup_perturbations(with_both, key="condition"),
+        lambda: sgp.pp.prepare(with_both),
+        lambda: sgp.get.predicted(with_both, "GENE03"),
+    ):
+        with pytest.raises(
+            _errors.DataError, match=r"Expected an AnnData, got MuData. Pass one modality: mdata\['rna'\]"
+        ):
+            call()
+
+
 def test_targets_never_perturbed_in_training_warn() -> None:
     adata, model = cells(), small_model(training={"train": ["GENE01+GENE03", "OUTA"]})
     with pytest.warns(UserWarning, match="GENE02 was never perturbed in the training of small"):

@@ -43,6 +43,38 @@ def test_half_precision_halves_the_file_and_stays_near(model: ScGenePT, tmp_path
         torch.testing.assert_close(again.network.state_dict()[name].float(), tensor, atol=2e-3, rtol=1e-3)
 
 
+def test_half_precision_is_a_matter_of_storage_alone(model: ScGenePT, tmp_path: Path) -> None:
+    again = load_folder(model.save(tmp_path / "half", half=True))
+    names = list(again.vocabulary.tokens[:20])
+    stored = again.gene_set(names).embedding
+    assert stored.dtype == torch.float32
+    again.network.float()
+    torch.testing.assert_close(again.gene_set(names).embedding, stored, atol=1e-6, rtol=0)
+
+
+def test_the_hash_follows_the_weights(model: ScGenePT, tmp_path: Path) -> None:
+    folder = model.save(tmp_path / "tiny")
+    again = load_folder(folder)
+    before = again.weight_hash
+    assert before == again.card.weights_sha256
+    with torch.no_grad():
+        again.network.body.flag_embedding.weight += 1
+    assert again.weight_hash != before
+    tensors = bytearray((folder / "model.safetensors").read_bytes())
+    tensors[-100] ^= 0xFF
+    (folder / "model.safetensors").write_bytes(tensors)
+    with pytest.raises(CheckpointError, match="does not hold the weights that card.json names"):
+        load_folder(folder)
+
+
+def test_export_replaces_nothing_unasked(model: ScGenePT, tmp_path: Path) -> None:
+    (tmp_path / "precious.pt").write_text("thesis")
+    with pytest.raises(CheckpointError, match="overwrite=True"):
+        model.export(tmp_path / "precious.pt")
+    assert (tmp_path / "precious.pt").read_text() == "thesis"
+    model.export(tmp_path / "precious.pt", overwrite=True)
+
+
 def test_nothing_that_is_there_is_replaced_unasked(model: ScGenePT, tmp_path: Path) -> None:
     folder = model.save(tmp_path / "tiny")
     with pytest.raises(CheckpointError, match="overwrite=True"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -59,7 +60,7 @@ def predict(
         typer.echo(
             run_predict(
                 cells,
-                genes.split(","),
+                re.split(r"[,+]", genes),
                 out,
                 model=model or None,
                 layer=layer or None,
@@ -74,4 +75,5 @@ def info() -> None:
     """Print versions, device and cache: paste it into an issue."""
     from .info import describe_installation
 
-    typer.echo(describe_installation())
+    with readable_errors():
+        typer.echo(describe_installation())

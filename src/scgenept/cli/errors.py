@@ -21,6 +21,6 @@ def readable_errors() -> Iterator[None]:
         warnings.showwarning = lambda message, *_args, **_kwargs: typer.echo(f"Warning: {message}", err=True)
         try:
             yield
-        except (ScGenePTError, FileNotFoundError, FileExistsError) as error:
+        except (ScGenePTError, OSError) as error:
             typer.echo(f"Error: {error}", err=True)
             raise typer.Exit(1) from error

@@ -59,6 +59,23 @@ def check_shape(n_cells: int, n_genes: int, *, min_genes: int = MIN_GENES) -> No
         raise DataError(msg)
 
 
+def require_anndata(adata: object) -> None:
+    """Refuse what is no AnnData, a MuData above all.
+
+    Raises
+    ------
+    DataError
+        If it is something else.
+    """
+    from anndata import AnnData
+
+    if not isinstance(adata, AnnData):
+        mod = getattr(adata, "mod", None)
+        remedy = f" Pass one modality: mdata[{next(iter(mod))!r}]." if mod else ""
+        msg = f"Expected an AnnData, got {type(adata).__name__}.{remedy}"
+        raise DataError(msg)
+
+
 def check_writable(adata: AnnData, *, backed_ok: bool = False) -> None:
     """Refuse an AnnData that cannot be changed in place.
 
@@ -74,6 +91,7 @@ def check_writable(adata: AnnData, *, backed_ok: bool = False) -> None:
     DataError
         If it is a view, or backed.
     """
+    require_anndata(adata)
     if adata.is_view:
         msg = "adata is a view of another AnnData: make it one of its own with adata = adata.copy(), or pass copy=True."
         raise DataError(msg)

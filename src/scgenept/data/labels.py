@@ -22,6 +22,13 @@ _SUSPECT: Final = re.compile(r"[_,;|&:\s]")
 """What joins genes or numbers guides in some data set, and is in no symbol of a usual target."""
 
 
+LABEL_COLUMNS = frozenset({
+    "condition", "gene", "gene_target", "guide", "guide_id", "guide_identity", "perturbation", "perturbation_name",
+    "perturbations", "sgrna", "target", "target_gene",
+})  # fmt: skip
+"""Columns that usually hold perturbation labels."""
+
+
 @dataclass(frozen=True)
 class ParsedLabels:
     """The meaning of every label of a data set.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import scipy.sparse as sp
 from .._errors import DataError, listing
 from .checks import check_finite, describe_scale
 from .expression import expression
+from .labels import LABEL_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,9 +67,10 @@ def input_rows(
     if obs_mask is not None:
         mask, what = _mask(adata, obs_mask), "cells selected by obs_mask"
     elif setup is not None:
-        mask, what = adata.obs[setup.is_control_key].to_numpy(dtype=bool), "control cells"
+        mask, what = _control_mask(adata, setup), "control cells"
     else:
         mask, what = np.ones(adata.n_obs, dtype=bool), "cells"
+        _warn_of_labels(adata)
     rows = np.flatnonzero(mask)
     if not len(rows):
         seen = "" if setup is None else f" Labels seen: {listing(adata.obs[setup.perturbation_key].unique())}."
@@ -105,6 +108,32 @@ def row_reader(adata: AnnData, rows: np.ndarray, layer: str | None) -> Callable[
         return np.ascontiguousarray(dense, dtype=np.float32)
 
     return read
+
+
+def _control_mask(adata: AnnData, setup: Setup) -> np.ndarray:
+    column = adata.obs[setup.is_control_key]
+    if (missing := int(column.isna().sum())) or not pd.api.types.is_bool_dtype(column):
+        msg = (
+            f"obs[{setup.is_control_key!r}] should be True or False for each cell; it is {column.dtype} with "
+            f"{missing:,} missing. Run scgenept.pp.setup_perturbations again, or choose cells with obs_mask=."
+        )
+        raise DataError(msg)
+    mask: np.ndarray = column.to_numpy(dtype=bool)
+    return mask
+
+
+def _warn_of_labels(adata: AnnData) -> None:
+    """Warn where cells that may be perturbed are about to serve as controls."""
+    labels = [
+        str(name) for name in adata.obs if str(name).casefold() in LABEL_COLUMNS and adata.obs[name].nunique() > 1
+    ]
+    if labels:
+        msg = (
+            f"All {adata.n_obs:,} cells serve as controls, yet obs[{labels[0]!r}] holds "
+            f"{adata.obs[labels[0]].nunique():,} labels. If some cells are perturbed, run "
+            "scgenept.pp.setup_perturbations first, or choose the controls with obs_mask=."
+        )
+        warnings.warn(msg, UserWarning, stacklevel=4)
 
 
 def _mask(adata: AnnData, obs_mask: ArrayLike | str) -> np.ndarray:

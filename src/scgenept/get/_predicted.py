@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _keys
-from .._errors import UnknownNameError, listing
+from .._errors import DataError, UnknownNameError, listing
+from ..data.checks import describe_scale, require_anndata
 from ..data.write import predictions
 from ..perturbation import Perturbation
 
@@ -39,6 +40,8 @@ def predicted(adata: AnnData, key: str) -> AnnData:
     ------
     UnknownNameError
         There is no such prediction.
+    DataError
+        The expression that the prediction started from was scaled or replaced since.
 
     Examples
     --------
@@ -57,6 +60,7 @@ def predicted(adata: AnnData, key: str) -> AnnData:
     cells = adata[rows]
     source = found["input_layer"]
     control = cells.X if source == "X" else cells.layers[source]
+    _require_log_expression(control, source)
     obsm_key = _keys.embedding_obsm(key)
     return ad.AnnData(
         X=np.array(cells.layers[key]),
@@ -66,6 +70,18 @@ def predicted(adata: AnnData, key: str) -> AnnData:
         layers={_keys.CONTROL_LAYER: control.copy()},
         uns={_keys.UNS: {_keys.PREDICTIONS: {key: dict(found)}}},
     )
+
+
+def _require_log_expression(control: Any, source: str) -> None:
+    """Refuse a control that is no longer what was predicted from: every change over it would be wrong."""
+    scale, finding = describe_scale(control)
+    if scale != "log1p":
+        where = "X" if source == "X" else f"layers[{source!r}]"
+        msg = (
+            f"{where} is no longer the log1p expression that the prediction started from ({finding}), so changes over "
+            "it mean nothing. Scale a copy, or get the predictions first."
+        )
+        raise DataError(msg)
 
 
 def record(adata: AnnData, key: str) -> dict[str, Any]:
@@ -101,6 +117,7 @@ def record(adata: AnnData, key: str) -> dict[str, Any]:
 
 def find_prediction(adata: AnnData, key: str) -> tuple[str, Mapping[str, Any]]:
     """Return the key under which a prediction is stored, and its record."""
+    require_anndata(adata)
     records = predictions(adata)
     present = [name for name in records if name in adata.layers]
     if key in present:

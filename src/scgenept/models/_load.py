@@ -63,6 +63,9 @@ def load(name_or_path: str | os.PathLike[str], dataset: str | None = None) -> Sc
         msg = f"{path} {what}. For a .pt file use scgenept.models.from_checkpoint(path, vocab=...)."
         raise CheckpointError(msg)
     name, _, of_name = text.partition(":")
+    if dataset and of_name and dataset != of_name:
+        msg = f"{text} names the data set {of_name!r} and dataset= names {dataset!r}: give one of them."
+        raise UnknownNameError(msg)
     return _load_known(_find(name, dataset or of_name or None))
 
 

@@ -46,7 +46,8 @@ class GeneEmbedding(nn.Module):
         """Return the embedding of each token id, ``token_ids.shape`` x d_model."""
         total = torch.zeros((), device=token_ids.device).expand(*token_ids.shape, self.d_model)
         if self.token_table is not None and self.token_norm is not None:
-            total = self.token_norm(self.token_table(token_ids))
+            # The table may be stored in half precision; it is normalised in that of the network.
+            total = self.token_norm(self.token_table(token_ids).to(self.token_norm.weight.dtype))
         for encoder in self.languages.values():
             total = total + encoder(token_ids)
         return total

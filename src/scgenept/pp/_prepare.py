@@ -13,6 +13,7 @@ from .._logging import logger
 from .._version import VERSION
 from ..data.checks import check_shape, check_unique_genes, check_writable, describe_scale, implied_total
 from ..data.expression import TARGET_SUM, as_float32, expression, highly_variable, log_normalise
+from ..data.labels import LABEL_COLUMNS
 from ..data.records import check_records_writable, write_record
 from ..data.setup import read_setup
 from ..genes.matching import match_genes
@@ -23,12 +24,6 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
     from numpy.typing import NDArray
-
-LABEL_COLUMNS = frozenset({
-    "condition", "gene", "gene_target", "guide", "guide_id", "guide_identity", "perturbation", "perturbation_name",
-    "perturbations", "sgrna", "target", "target_gene",
-})  # fmt: skip
-"""Columns that usually hold perturbation labels."""
 
 
 def prepare(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,7 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
     adata: AnnData | MuData,
     genes: str | Sequence[str] | Perturbation,
     *,
-    model: ScGenePT | str | None = None,
+    model: ScGenePT | str | os.PathLike[str] | None = None,
     obs_mask: ArrayLike | str | None = None,
     n_cells: int | None = None,
     layer: str | None = None,
@@ -190,10 +191,10 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
     return target if copy else None
 
 
-def _load(model: ScGenePT | str | None) -> ScGenePT:
+def _load(model: ScGenePT | str | os.PathLike[str] | None) -> ScGenePT:
     from ..models import load, load_default
 
-    loaded = load_default() if model is None else load(model) if isinstance(model, str) else model
+    loaded = load_default() if model is None else load(model) if isinstance(model, (str, os.PathLike)) else model
     if not loaded.card.fine_tuned:
         msg = f"{loaded.name} is pretrained only: its decoder never saw a perturbation. Load a fine-tuned model."
         raise CheckpointError(msg)

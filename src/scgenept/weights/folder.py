@@ -23,7 +23,7 @@ from .digest import tensors_sha256
 from .model import ScGenePT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from .adapters import KeyForm
 
@@ -33,6 +33,8 @@ GENES: Final = "genes.tsv"
 CARD: Final = "card.json"
 FILES: Final = (TENSORS, CONFIG, GENES, CARD)
 FORMAT: Final = 1
+CHECKED_BYTES: Final = 256_000_000
+"""Tensors up to this size are hashed when they are loaded."""
 
 
 def is_folder(path: Path) -> bool:
@@ -42,7 +44,7 @@ def is_folder(path: Path) -> bool:
 
 def save_folder(model: ScGenePT, path: str | Path, *, half: bool = False, overwrite: bool = False) -> Path:
     """Write a model folder; see :meth:`ScGenePT.save`."""
-    folder = Path(path)
+    folder = Path(path).expanduser()
     if folder.exists() and not (overwrite and is_folder(folder)):
         msg = f"{folder} exists" + (
             ": pass overwrite=True to replace the model in it."
@@ -88,16 +90,28 @@ def load_folder(path: str | Path) -> ScGenePT:
     card = Card.from_dict(_read_json(folder / CARD))
     vocabulary, genes, control_mean = _read_genes(folder / GENES, network_config)
     network = build_network(network_config, tensors, source=folder)
+    _check_hash(tensors, card, folder)
     return ScGenePT(network, vocabulary, card, genes=genes, control_mean=control_mean)
 
 
-def export_original(model: ScGenePT, path: str | Path, *, form: KeyForm = "native") -> Path:
+def export_original(model: ScGenePT, path: str | Path, *, form: KeyForm = "native", overwrite: bool = False) -> Path:
     """Write the original's checkpoint; see :meth:`ScGenePT.export`."""
-    target = Path(path)
+    target = Path(path).expanduser()
+    if target.exists() and not overwrite:
+        msg = f"{target} exists: choose another path, or pass overwrite=True to replace it."
+        raise CheckpointError(msg)
     state = to_original(model.network.state_dict(), model.network.config, form)
     with atomic_file(target) as work:
         torch.save(state, work)
     return target
+
+
+def _check_hash(tensors: Mapping[str, torch.Tensor], card: Card, folder: Path) -> None:
+    """Require the tensors of a small model to be those that were saved; a large one would have to be read whole."""
+    size = sum(tensor.nbytes for tensor in tensors.values())
+    if card.weights_sha256 and size <= CHECKED_BYTES and tensors_sha256(tensors) != card.weights_sha256:
+        msg = f"{folder / TENSORS} does not hold the weights that {CARD} names: copy or save the model again."
+        raise CheckpointError(msg)
 
 
 def _gene_rows(model: ScGenePT) -> Iterator[tuple[object, ...]]:

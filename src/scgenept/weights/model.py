@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .digest import tensors_sha256
@@ -11,6 +10,8 @@ from .gene_set import compile_genes
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from torch import nn
 
     from ..genes.vocabulary import Vocabulary
     from ..nn import Network
@@ -59,6 +60,8 @@ class ScGenePT:
         self.card = card
         self.genes = None if genes is None else tuple(genes)
         self.control_mean = dict(control_mean or {})
+        self._loaded = _state(network)
+        self._hashed: tuple[tuple[tuple[int, int], ...], str] | None = None
         self._compiled: dict[tuple[str, ...], tuple[tuple[tuple[int, int], ...], GeneSet]] = {}
 
     @property
@@ -66,15 +69,20 @@ class ScGenePT:
         """Name on the card."""
         return self.card.name
 
-    @cached_property
+    @property
     def weight_hash(self) -> str:
-        """SHA-256 over all tensors, from the card of a saved model, else computed once when first asked for."""
-        return self.card.weights_sha256 or tensors_sha256(self.network.state_dict())
+        """SHA-256 over all tensors: of a loaded model as its card says, else, or once changed, computed."""
+        state = _state(self.network)
+        if self.card.weights_sha256 and state == self._loaded:
+            return self.card.weights_sha256
+        if self._hashed is None or self._hashed[0] != state:
+            self._hashed = (state, tensors_sha256(self.network.state_dict()))
+        return self._hashed[1]
 
     def gene_set(self, names: Sequence[str]) -> GeneSet:
         """Compile a list of genes; the same list is compiled once as long as the gene tables do not change."""
         key = tuple(names)
-        state = tuple((id(tensor), tensor._version) for tensor in self.network.genes.parameters())
+        state = _state(self.network.genes)
         known = self._compiled.get(key)
         if known is None or known[0] != state:
             if len(self._compiled) >= _MAX_COMPILED:
@@ -102,7 +110,7 @@ class ScGenePT:
 
         return save_folder(self, path, half=half, overwrite=overwrite)
 
-    def export(self, path: str | Path, *, form: KeyForm = "native") -> Path:
+    def export(self, path: str | Path, *, form: KeyForm = "native", overwrite: bool = False) -> Path:
         """Write a checkpoint that the original scGenePT code loads with ``strict=True``.
 
         Parameters
@@ -111,6 +119,8 @@ class ScGenePT:
             The ``.pt`` file to write.
         form
             ``"native"`` for torch's names of the attention weights, ``"flash"`` for flash-attention's.
+        overwrite
+            Replace a file that is there.
 
         Returns
         -------
@@ -118,7 +128,7 @@ class ScGenePT:
         """
         from .folder import export_original
 
-        return export_original(self, path, form=form)
+        return export_original(self, path, form=form, overwrite=overwrite)
 
     def __repr__(self) -> str:
         from .assemble import describe
@@ -131,3 +141,8 @@ class ScGenePT:
 
 
 _MAX_COMPILED = 8
+
+
+def _state(module: nn.Module) -> tuple[tuple[int, int], ...]:
+    """Return which tensors a module holds and how often each was changed in place."""
+    return tuple((id(tensor), tensor._version) for tensor in module.parameters())
