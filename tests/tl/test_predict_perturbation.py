@@ -195,6 +195,13 @@ def test_three_genes_warn(model: ScGenePT) -> None:
         sgp.tl.predict_perturbation(cells(), "GENE01+GENE02+GENE03", model=model, engine=ENGINE)
 
 
+def test_another_normalisation_warns(model: ScGenePT) -> None:
+    adata = cells()
+    adata.X = np.log1p(np.expm1(adata.X.toarray()) * 100)
+    with pytest.warns(UserWarning, match="X is log1p, but of counts per about 1,000,000, where models expect 10,000"):
+        sgp.tl.predict_perturbation(adata, "GENE03", model=model, engine=ENGINE)
+
+
 def test_labelled_cells_without_a_setup_warn(model: ScGenePT) -> None:
     adata = cells()
     adata.obs["condition"] = ["control"] * 10 + ["GENE03"] * 20

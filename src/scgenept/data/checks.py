@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -179,6 +180,23 @@ def implied_total(values: Any) -> float:
     # Clipped where expm1 would overflow; 20 is far beyond any log-expression.
     unlogged = sp.csr_array((np.expm1(np.minimum(sample.data, 20.0)), sample.indices, sample.indptr), sample.shape)
     return float(unlogged.sum(axis=1).max(initial=0.0))
+
+
+def warn_of_other_total(values: Any, source: str, *, target: float = 1e4) -> None:
+    """Warn where log1p values are of counts per clearly more than models expect.
+
+    Warns
+    -----
+    UserWarning
+        The sum of ``expm1`` over the genes of a cell exceeds ``target`` by 5 %: another normalisation, or another log.
+    """
+    total = implied_total(values)
+    if total > 1.05 * target:
+        msg = (
+            f"{source} is log1p, but of counts per about {total:,.0f}, where models expect {target:,.0f}. "
+            "Prepare from counts where you have them."
+        )
+        warnings.warn(msg, UserWarning, stacklevel=4)
 
 
 @dataclass(frozen=True)

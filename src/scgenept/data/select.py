@@ -10,7 +10,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from .._errors import DataError, listing
-from .checks import check_finite, describe_scale
+from .checks import check_finite, describe_scale, warn_of_other_total
 from .expression import expression
 from .labels import LABEL_COLUMNS
 
@@ -96,6 +96,7 @@ def require_log_expression(adata: AnnData, rows: np.ndarray, layer: str | None) 
     if scale == "unknown":
         msg = f"{where} is not log1p of counts ({finding}). Start from counts: scgenept.pp.prepare(adata)."
         raise DataError(msg)
+    warn_of_other_total(selected, where)
 
 
 def row_reader(adata: AnnData, rows: np.ndarray, layer: str | None) -> Callable[[int, int], np.ndarray]:

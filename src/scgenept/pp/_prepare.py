@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -11,8 +10,8 @@ from .. import _keys
 from .._errors import DataError, KeyTakenError, listing
 from .._logging import logger
 from .._version import VERSION
-from ..data.checks import check_shape, check_unique_genes, check_writable, describe_scale, implied_total
-from ..data.expression import TARGET_SUM, as_float32, expression, highly_variable, log_normalise
+from ..data.checks import check_shape, check_unique_genes, check_writable, describe_scale, warn_of_other_total
+from ..data.expression import as_float32, expression, highly_variable, log_normalise
 from ..data.labels import LABEL_COLUMNS
 from ..data.records import check_records_writable, write_record
 from ..data.setup import read_setup
@@ -120,7 +119,7 @@ def prepare(
         log_expression = log_normalise(loaded)
     else:
         log_expression = loaded
-        _warn_of_other_total(values, source)
+        warn_of_other_total(values, source)
     chosen = None
     if n_top_genes is not None and n_top_genes < adata.n_vars:
         chosen = highly_variable(log_expression, n_top_genes)
@@ -197,13 +196,3 @@ def _check_counts_free(adata: AnnData, counts: Any, layer: str | None, *, overwr
             f"layer={_keys.COUNTS!r}, or replace it with overwrite=True."
         )
         raise KeyTakenError(msg)
-
-
-def _warn_of_other_total(values: Any, source: str) -> None:
-    total = implied_total(values)
-    if total > 1.05 * TARGET_SUM:
-        msg = (
-            f"{source} is log1p, but of counts per about {total:,.0f}, where models expect {TARGET_SUM:,.0f}. "
-            "Prepare from counts where you have them."
-        )
-        warnings.warn(msg, UserWarning, stacklevel=3)
