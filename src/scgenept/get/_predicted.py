@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import _keys
 from .._errors import DataError, UnknownNameError, listing
-from ..data.checks import describe_scale, require_anndata
+from ..data.checks import describe_scale, require_anndata, summarise
 from ..data.write import predictions
 from ..perturbation import Perturbation
 
@@ -74,6 +74,8 @@ def predicted(adata: AnnData, key: str) -> AnnData:
 
 def _require_log_expression(control: Any, source: str) -> None:
     """Refuse a control that is no longer what was predicted from: every change over it would be wrong."""
+    if not control.shape[0] or summarise(control).maximum <= 0:
+        return
     scale, finding = describe_scale(control)
     if scale != "log1p":
         where = "X" if source == "X" else f"layers[{source!r}]"
