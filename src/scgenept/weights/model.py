@@ -71,7 +71,7 @@ class ScGenePT:
 
     @property
     def weight_hash(self) -> str:
-        """SHA-256 over all tensors: of a loaded model as its card says, else, or once changed, computed."""
+        """SHA-256 over all tensors, from the card of a loaded model, computed where there is none or they changed."""
         state = _state(self.network)
         if self.card.weights_sha256 and state == self._loaded:
             return self.card.weights_sha256
