@@ -144,5 +144,5 @@ _MAX_COMPILED = 8
 
 
 def _state(module: nn.Module) -> tuple[tuple[int, int], ...]:
-    """Return which tensors a module holds and how often each was changed in place."""
-    return tuple((id(tensor), tensor._version) for tensor in module.parameters())
+    """Return where the tensors of a module lie, which ``module.float()`` changes, and how often each was written to."""
+    return tuple((tensor.data_ptr(), tensor._version) for tensor in module.parameters())
