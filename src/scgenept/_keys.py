@@ -40,6 +40,7 @@ PREPARE: Final = "prepare"
 PREDICTIONS: Final = "predictions"
 OBSERVED: Final = "observed"
 MATCHES: Final = "gene_matches"
+PAIRS: Final = "pairs"
 
 
 def prediction_layer(perturbation: str) -> str:

@@ -7,6 +7,6 @@ from ..weights.model import ScGenePT
 from ._available import available
 from ._cite import cite
 from ._from_checkpoint import from_checkpoint
-from ._load import load, load_default
+from ._load import load, load_default, load_pretrained
 
-__all__ = ["Card", "ScGenePT", "available", "cite", "from_checkpoint", "load", "load_default"]
+__all__ = ["Card", "ScGenePT", "available", "cite", "from_checkpoint", "load", "load_default", "load_pretrained"]

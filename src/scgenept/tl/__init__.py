@@ -1,8 +1,25 @@
-"""Tools: predict how cells respond."""
+"""Tools: predict how cells respond, train models of your own."""
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from ..prediction.engine import Engine
+from ..training.hardware import Hardware
+from ..training.plan import TrainingPlan
+from ..weights.initial import Architecture
 from ._predict_perturbation import predict_perturbation
 
-__all__ = ["Engine", "predict_perturbation"]
+if TYPE_CHECKING:
+    from ._finetune import finetune
+
+__all__ = ["Architecture", "Engine", "Hardware", "TrainingPlan", "finetune", "predict_perturbation"]
+
+
+def __getattr__(name: str) -> Any:
+    # Lightning takes seconds to import, and only training needs it.
+    if name == "finetune":
+        return importlib.import_module("._finetune", __name__).finetune
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
