@@ -2,9 +2,8 @@
 
     python -m tests.benchmarks.training_data [--cells 20000] [--genes 5045]
 
-20,000 cells x 5,045 genes, a tenth non-zero, 100 perturbations; 64 pairs on 1,536 genes a step. The step itself is timed on
-the device at hand with the full-size network where that is an accelerator; on a CPU one step takes a minute, so the share is
-stated against ``--step-ms``.
+20,000 cells x 5,045 genes, a tenth non-zero, 100 perturbations; 64 pairs on 1,536 genes a step, fed from host memory. The
+share is that of a step of ``--step-ms`` milliseconds.
 """
 
 from __future__ import annotations

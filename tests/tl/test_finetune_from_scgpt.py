@@ -1,4 +1,4 @@
-"""The default way in: pretrained scGPT and published text, from a server that lays its files out as the original does."""
+"""The default way in: pretrained scGPT and published text, from a server laid out as the original's bucket."""
 
 from __future__ import annotations
 

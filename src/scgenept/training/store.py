@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-import numpy as np
 import torch
 
 if TYPE_CHECKING:
+    import numpy as np
     import scipy.sparse as sp
     from torch import Tensor
 
