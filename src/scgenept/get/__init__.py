@@ -6,5 +6,6 @@ from ._mudata import mudata
 from ._predicted import predicted, record
 from ._predictions import predictions
 from ._setup import Setup, setup
+from ._split_table import split_table
 
-__all__ = ["Setup", "mudata", "predicted", "predictions", "record", "setup"]
+__all__ = ["Setup", "mudata", "predicted", "predictions", "record", "setup", "split_table"]
