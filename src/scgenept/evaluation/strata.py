@@ -31,8 +31,8 @@ def strata(
 ) -> pd.DataFrame:
     """Sort test perturbations by what the model saw of them, by the size of their effect and by their number of cells.
 
-    A gene is seen if it is perturbed in any training perturbation, alone or not. The split of GEARS (Roohani et al., Nat
-    Biotechnol 2024) uses the same words for genes that it *draws* for training, before it takes out validation
+    A gene is seen if it is perturbed in any training perturbation, alone or not. The split of GEARS (Roohani et al.,
+    Nat Biotechnol 2024) uses the same words for genes that it *draws* for training, before it takes out validation
     perturbations, and even where no training perturbation has the gene; for these subgroups use those of the split.
     Tertiles are of ranks among these perturbations; equal values share a tertile.
 
