@@ -40,6 +40,8 @@ PREPARE: Final = "prepare"
 PREDICTIONS: Final = "predictions"
 OBSERVED: Final = "observed"
 MATCHES: Final = "gene_matches"
+DE: Final = "de"
+CORRECTIONS: Final = "corrections"
 
 
 def prediction_layer(perturbation: str) -> str:

@@ -14,7 +14,7 @@ from scipy import sparse, stats
 
 from scgenept import _keys
 from scgenept._errors import DataError
-from scgenept.evaluation.de import rank_genes, top_gene_indices
+from scgenept.evaluation.de import rank_genes, rest_statistic, top_gene_indices
 from scgenept.evaluation.pseudobulk import pseudobulk
 
 if TYPE_CHECKING:
@@ -104,3 +104,27 @@ def test_ties_keep_the_order_given() -> None:
 def test_figures_that_do_not_fit_are_refused() -> None:
     with pytest.raises(DataError, match="one value per gene"):
         rank_genes([1.0, 2.0], [1.0], 9, [1.0, 1.0], [1.0, 1.0], 9)
+
+
+def test_rest_statistic_equals_a_test_of_the_cells(adata: ad.AnnData) -> None:
+    adata.obs[_keys.PERTURBATION] = ["ctrl"] * 40 + ["A"] * 25 + ["A+B"] * 20 + ["C"] * 10 + ["D"]
+    bulk = pseudobulk(adata)
+    table = rest_statistic(bulk)
+    pd.testing.assert_frame_equal(rest_statistic(adata), table)
+    assert list(table.index) == ["A", "A+B", "C", "D"]
+    assert list(table.columns) == list(adata.var_names)
+    assert table.loc["D"].isna().all(), "one cell has no spread"
+    values, labels = adata.X.toarray(), adata.obs[_keys.PERTURBATION].to_numpy()
+    for name in ("A", "A+B", "C"):
+        expected = stats.ttest_ind(
+            values[labels == name], values[(labels != name) & (labels != "ctrl")], equal_var=False
+        )
+        expressed = values[labels != "ctrl"].any(axis=0)
+        np.testing.assert_allclose(table.loc[name, expressed], expected.statistic[expressed], rtol=1e-10)
+        assert not expressed[7]
+        assert (table.loc[name, ~expressed] == 0).all()
+
+
+def test_rest_needs_others(adata: ad.AnnData) -> None:
+    with pytest.raises(DataError, match="compared with the others; there are 1: A"):
+        rest_statistic(adata[adata.obs[_keys.PERTURBATION] != "A+B"].copy())

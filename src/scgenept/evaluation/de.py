@@ -11,11 +11,12 @@ from scipy import stats
 
 from .. import _keys
 from .._errors import DataError, listing, near_names
+from .pseudobulk import Pseudobulk, pseudobulk, rest
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
-    from .pseudobulk import Pseudobulk
+    from anndata import AnnData
 
 IntArray: TypeAlias = npt.NDArray[np.intp]
 
@@ -124,6 +125,45 @@ def top_gene_indices(
         score, _ = _welch(mean, std, int(bulk.n[name]), control_mean, control_std, int(bulk.n[control]))
         top[row] = _order(score, mean - control_mean)[: top.shape[1]]
     return top
+
+
+def rest_statistic(
+    cells: AnnData | Pseudobulk, *, layer: str | None = None, control: str = _keys.CONTROL
+) -> pd.DataFrame:
+    """Compute how each gene of each perturbation differs from all other perturbed cells: the weights of ``wmse``.
+
+    Welch's t of a perturbation against the cells of all the others, controls left out, so that what every perturbation
+    does counts for nothing (Mejia et al., 2025).
+
+    Parameters
+    ----------
+    cells
+        Cells x genes, log1p of counts per 1e4, set up; or their pseudobulks, where they are at hand.
+    layer
+        Layer to read instead of ``X``, where ``cells`` is an AnnData.
+    control
+        Label of control cells.
+
+    Returns
+    -------
+    Perturbations x genes, no unit, rows in the order of the pseudobulks; NaN for a perturbation of one cell.
+
+    Raises
+    ------
+    DataError
+        There are fewer than two perturbations.
+    """
+    bulk = cells if isinstance(cells, Pseudobulk) else pseudobulk(cells, layer=layer)
+    others = rest(bulk, control=control)
+    if len(others.n) < 2:
+        msg = f"A perturbation is compared with the others; there are {len(others.n)}: {listing(others.n.index)}."
+        raise DataError(msg)
+    mean, std, n = (table.loc[others.n.index].to_numpy() for table in (bulk.mean, bulk.std, bulk.n))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = np.sqrt(std**2 / n[:, None] + others.std.to_numpy() ** 2 / others.n.to_numpy()[:, None])
+        score = (mean - others.mean.to_numpy()) / spread
+    score[(spread == 0) & (mean == others.mean.to_numpy())] = 0.0
+    return pd.DataFrame(score, index=others.mean.index, columns=bulk.mean.columns)
 
 
 def _welch(mean: Any, std: Any, n: int, control_mean: Any, control_std: Any, control_n: int) -> tuple[Any, Any]:
