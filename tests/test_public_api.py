@@ -24,7 +24,7 @@ POSITIONALS = {"pearson_delta": 3, "pearson_delta_ref_mean": 3, "pds_cosine": 3,
 # setup_perturbations writes down an experiment, predict_perturbation what to predict from and where to write it.
 MANY_PARAMETERS = {"predict_perturbation", "setup_perturbations", "top_genes"}
 # An example would need a download, or somebody's checkpoint.
-NO_EXAMPLE = {"adamson", "from_checkpoint", "load_default", "norman", "norman_subset"}
+NO_EXAMPLE = {"adamson", "from_checkpoint", "from_gears", "load_default", "norman", "norman_subset"}
 
 
 def public() -> dict[str, Any]:

@@ -42,6 +42,7 @@ OBSERVED: Final = "observed"
 MATCHES: Final = "gene_matches"
 DE: Final = "de"
 CORRECTIONS: Final = "corrections"
+PAIRS: Final = "pairs"
 
 
 def prediction_layer(perturbation: str) -> str:

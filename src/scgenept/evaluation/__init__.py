@@ -5,7 +5,8 @@
 :mod:`.baselines`         predictions that need no network: no change, mean, additive
 :mod:`.references`        split-half: what a replicate of the experiment would score
 :mod:`.pseudobulk`        mean, spread and number of the cells of each perturbation
-:mod:`.de`                genes ranked by Welch's t against control, from cells or from figures
+:mod:`.de`                genes ranked by Welch's t against control or all other perturbed cells
+:mod:`.de_table`          the strongest genes of every perturbation as one table
 ========================  ==================================================================================
 
 Nothing here knows torch: a network enters as the table of pseudobulks that it predicts.
