@@ -43,6 +43,8 @@ PREDICTIONS: Final = "predictions"
 OBSERVED: Final = "observed"
 BASELINE: Final = "baseline"
 MATCHES: Final = "gene_matches"
+DE: Final = "de"
+CORRECTIONS: Final = "corrections"
 PAIRS: Final = "pairs"
 
 

@@ -6,7 +6,8 @@
 :mod:`.references`        split-half and interpolated duplicate: what a replicate of the experiment would score
 :mod:`.strata`            kinds of test perturbations: what the model saw of them, effect size, number of cells
 :mod:`.pseudobulk`        mean, spread and number of the cells of each perturbation
-:mod:`.de`                genes ranked by Welch's t against control, from cells or from figures
+:mod:`.de`                genes ranked by Welch's t against control or all other perturbed cells
+:mod:`.de_table`          the strongest genes of every perturbation as one table
 ========================  ==================================================================================
 
 Nothing here knows torch: a network enters as the table of pseudobulks that it predicts.
