@@ -17,25 +17,25 @@ labels these must be the same in the same order. ``genes=`` restricts a score to
 as an index array (perturbations, k): ``mse_top20`` of the literature is ``mse(..., genes=top_gene_indices(...))``.
 
 A score that is undefined, a correlation with a constant above all, is NaN and stays NaN: report how many there are.
-Only :func:`gears_metrics`, the view that published tables are made of, writes 0. Differences smaller than the rounding
+Only ``gears_metrics``, the view that published tables are made of, writes 0. Differences smaller than the rounding
 of float32 count as no difference, so that a mean predictor is undefined and not a correlation of rounding errors.
 
 ==========================  ====================================================================================
 question                    scores
 ==========================  ====================================================================================
-how far off                 :func:`mse`, :func:`wmse`, :func:`weighted_r2_delta`
-how alike over genes        :func:`pearson`, :func:`pearson_delta`, :func:`pearson_delta_ref_mean`
-which perturbation          :func:`pds_cosine`, :func:`centroid_accuracy`
-all the same                :func:`collapse_ratio`, :func:`mean_correlation_between_predictions`
-which genes respond         :func:`de_auprc`, :func:`de_recall_at_k`, :func:`top_k_overlap`,
-                            :func:`direction_agreement`, :func:`lfc_nmae`
-what pairs do together      :func:`non_additivity`, :func:`non_additivity_correlation`, :func:`non_additive_auprc`
-how cells are spread        :func:`energy_distance`, :func:`mmd`, :func:`variance_ratio`
-how sure                    :func:`interval_coverage`, :func:`interval_width`, :func:`crps`,
-                            :func:`risk_coverage`, :func:`aurc`, :func:`confidence_error_spearman`
-what the original printed   :func:`gears_metrics`, :func:`gears_summary`, and the parts :func:`correct_direction`,
-                            :func:`opposite_direction`, :func:`fold_change_gap`, :func:`within_range`,
-                            :func:`mean_sigma`
+how far off                 ``mse``, ``wmse``, ``weighted_r2_delta``
+how alike over genes        ``pearson``, ``pearson_delta``, ``pearson_delta_ref_mean``
+which perturbation          ``pds_cosine``, ``centroid_accuracy``
+all the same                ``collapse_ratio``, ``mean_correlation_between_predictions``
+which genes respond         ``de_auprc``, ``de_recall_at_k``, ``top_k_overlap``,
+                            ``direction_agreement``, ``lfc_nmae``
+what pairs do together      ``non_additivity``, ``non_additivity_correlation``, ``non_additive_auprc``
+how cells are spread        ``energy_distance``, ``mmd``, ``variance_ratio``
+how sure                    ``interval_coverage``, ``interval_width``, ``crps``,
+                            ``risk_coverage``, ``aurc``, ``confidence_error_spearman``
+what the original printed   ``gears_metrics``, ``gears_summary``, and the parts ``correct_direction``,
+                            ``opposite_direction``, ``fold_change_gap``, ``within_range``,
+                            ``mean_sigma``
 ==========================  ====================================================================================
 """
 

@@ -19,7 +19,7 @@ def de_auprc(predicted: Pseudobulks, significant: npt.ArrayLike, control: GeneVe
     """Average precision with which ``|dhat|`` finds the differentially expressed genes.
 
     ``sum_n (R_n - R_{n-1}) P_n`` over the distinct values of ``|dhat_g|``, strongest first: the area under the
-    precision-recall curve as :func:`sklearn.metrics.average_precision_score` computes it. A ranking by chance, or no
+    precision-recall curve as ``sklearn.metrics.average_precision_score`` computes it. A ranking by chance, or no
     change at all, gets the share of genes that are differentially expressed.
 
     Parameters

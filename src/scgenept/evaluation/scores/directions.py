@@ -140,7 +140,8 @@ def within_range(
     """
     values, lower, upper = (take(table, genes) for table in read(values=values, lower=lower, upper=upper))
     inside = ((lower <= values) & (values <= upper)).mean(axis=1)
-    return undefined_where(np.isnan(values + lower + upper).any(axis=1), inside)
+    unknown = np.isnan(values) | np.isnan(lower) | np.isnan(upper)
+    return undefined_where(unknown.any(axis=1), inside)
 
 
 def mean_sigma(

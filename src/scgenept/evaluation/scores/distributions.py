@@ -165,8 +165,8 @@ def _blocks(cells: Any) -> Iterator[tuple[int, FloatArray]]:
         yield start, np.asarray(dense, dtype=np.float64)
 
 
-def _squared_distances(x: Any, y: Any) -> Iterator[tuple[int, int, FloatArray]]:
-    """Yield the squared distances block by block, with the places of the first cells of a block.
+def _squared_distances(x: Any, y: Any, *, once: bool = False) -> Iterator[tuple[int, int, FloatArray]]:
+    """Yield the squared distances block by block, with the places of the first cells; ``once`` for a set with itself.
 
     From an origin near the cells, ``|x|^2 + |y|^2 - 2xy`` loses few digits.
     """
@@ -175,6 +175,8 @@ def _squared_distances(x: Any, y: Any) -> Iterator[tuple[int, int, FloatArray]]:
         centred = left - origin
         own = np.square(centred).sum(axis=1)[:, None]
         for column, right in _blocks(y):
+            if once and column < row:
+                continue
             other = right - origin
             squared = own + np.square(other).sum(axis=1) - 2.0 * (centred @ other.T)
             yield row, column, np.maximum(squared, 0.0)
@@ -182,10 +184,10 @@ def _squared_distances(x: Any, y: Any) -> Iterator[tuple[int, int, FloatArray]]:
 
 def _pairs_within(x: Any) -> Iterator[FloatArray]:
     """Yield the squared distance of each pair of different cells once."""
-    for row, column, squared in _squared_distances(x, x):
+    for row, column, squared in _squared_distances(x, x, once=True):
         if row == column:
             yield squared[np.triu_indices(len(squared), 1)]
-        elif row < column:
+        else:
             yield squared.ravel()
 
 
