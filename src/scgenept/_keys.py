@@ -41,6 +41,7 @@ SOURCE: Final = "source"
 PREPARE: Final = "prepare"
 PREDICTIONS: Final = "predictions"
 OBSERVED: Final = "observed"
+REPORT: Final = "report"
 BASELINE: Final = "baseline"
 MATCHES: Final = "gene_matches"
 
