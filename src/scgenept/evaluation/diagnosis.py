@@ -57,11 +57,12 @@ def summary_notes(summary: pd.DataFrame, judged: Iterable[str], *, calibrated: b
     notes = []
     overall = summary[summary["stratum"] == ALL]
     if calibrated:
-        one = overall[overall["predictor"] == MEAN]
+        one = overall[(overall["predictor"] == MEAN) & (overall["n"] > 1)]
         if blunt := list(one.loc[~one["can_rank"], "metric"]):
             notes.append(
-                f"Here {listing(blunt, first=20)} cannot rank predictors: a replicate of the experiment scores about "
-                "the same as the mean of the training perturbations, so a difference between predictors means little."
+                f"Here {listing(blunt, first=20)} cannot rank predictors: on these perturbations a replicate of the "
+                "experiment does not score clearly apart from the mean of the training perturbations, or one of them "
+                "has no score."
             )
     sizes = summary.drop_duplicates("stratum").set_index("stratum")["n"]
     if small := [f"{name} ({n})" for name, n in sizes.items() if n < FEW_PERTURBATIONS]:

@@ -27,7 +27,7 @@ def title(report: Report) -> str:
     about = report.about
     where = " ".join(str(about[name]) for name in ("cell_type", "modality") if about[name] not in {"", "unknown"})
     return (
-        f"{about['predictors']} on {about['n_test']} test perturbations "
+        f"{about['predictors']} on {about['n_test']} test perturbation{'s'[: about['n_test'] != 1]} "
         f"({about['n_training']} for training), {about['n_genes']:,} genes{f', {where}' if where else ''}"
     )
 
@@ -39,7 +39,7 @@ def judged(report: Report) -> list[str]:
 
 def overall(report: Report, name: str) -> pd.DataFrame:
     """Return the scores of one predictor over all perturbations, as text, one row per score."""
-    summary = report.summary[(report.summary["stratum"] == ALL) & np.isfinite(report.summary["higher_is_better"].astype(float))]
+    summary = report.summary[report.summary["stratum"] == ALL]
     rows = []
     for metric, group in summary.groupby("metric", sort=False):
         own = group[group["predictor"] == name].iloc[0]
@@ -97,4 +97,6 @@ def number(value: float) -> str:
     >>> number(0.004051), number(-1234.5), number(float("nan"))
     ('0.00405', '-1.23e+03', '-')
     """
-    return "-" if np.isnan(value) else f"{value:.3g}"
+    if np.isnan(value):
+        return "-"
+    return "0" if abs(value) < 1e-9 else f"{value:.3g}"  # what subtraction leaves of nothing
