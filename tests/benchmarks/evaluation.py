@@ -61,8 +61,12 @@ def main() -> None:
     test = sorted(set(adata.obs.loc[adata.obs["split"] == "test", "perturbation"]))
     rng = np.random.default_rng(1)
     mean = np.asarray(adata.X.mean(axis=0)).ravel()
-    table = pd.DataFrame(np.abs(mean + rng.normal(0, 0.02, (len(test), adata.n_vars))), index=test, columns=adata.var_names)
-    print(f"{adata.n_obs:,} cells x {adata.n_vars:,} genes, {adata.X.nnz / np.prod(adata.shape):.1%} non-zero, {len(test)} test")
+    table = pd.DataFrame(
+        np.abs(mean + rng.normal(0, 0.02, (len(test), adata.n_vars))), index=test, columns=adata.var_names
+    )
+    print(
+        f"{adata.n_obs:,} cells x {adata.n_vars:,} genes, {adata.X.nnz / np.prod(adata.shape):.1%} non-zero, {len(test)} test"
+    )
     seconds = []
     for _ in range(arguments.repeats):
         start, busy = time.perf_counter(), time.process_time()

@@ -82,7 +82,9 @@ def score_on_halves(
     """
     draw = Draw(experiment.adata, layer=experiment.layer, by=experiment.key, rng=rng)
     few, notes = _few_cells(experiment)
-    total = {name: np.zeros((len(experiment.test), len(metrics))) for name in (REPLICATE, *(p.name for p in predictors))}
+    total = {
+        name: np.zeros((len(experiment.test), len(metrics))) for name in (REPLICATE, *(p.name for p in predictors))
+    }
     number = {name: np.zeros_like(table) for name, table in total.items()}
     for _ in tqdm(range(n_halvings), desc="halves of the cells", disable=settings.progress_disabled):
         in_first = draw.first_half()
@@ -125,7 +127,9 @@ def _few_cells(experiment: Experiment) -> tuple[list[str], tuple[str, ...]]:
     n = experiment.seen.bulk.n
     n_control = int(n[_keys.CONTROL])
     if n_control < MIN_CELLS:
-        shared = " It is in both halves, so that what a replicate would get comes out too high." if n_control < 2 else ""
+        shared = (
+            " It is in both halves, so that what a replicate would get comes out too high." if n_control < 2 else ""
+        )
         note = (
             f"There {'is' if n_control == 1 else 'are'} only {n_control} control cell{'s'[: n_control != 1]}: the "
             f"positive control is the interpolated duplicate for every perturbation.{shared}"

@@ -88,9 +88,7 @@ METRICS: Final = {
         ),
         Metric(
             "pearson_delta_top20",
-            lambda guess, seen: scores.pearson_delta(
-                guess.over(seen.control), seen.mean, seen.control, genes=seen.top
-            ),
+            lambda guess, seen: scores.pearson_delta(guess.over(seen.control), seen.mean, seen.control, genes=seen.top),
             "the same over the 20 genes moved most surely",
         ),
         Metric(
@@ -224,7 +222,9 @@ def choose_metrics(wanted: MetricsLike, *, has_pairs: bool) -> list[Metric]:
         return [m for m in METRICS.values() if (m.default or wanted == "all") and (has_pairs or not m.pairs)]
     names = [wanted] if isinstance(wanted, str) else list(dict.fromkeys(wanted))
     if unknown := [name for name in names if name not in METRICS]:
-        msg = f"There is no score {listing(unknown)}.{near_names(str(unknown[0]), METRICS)} Known: {', '.join(METRICS)}."
+        msg = (
+            f"There is no score {listing(unknown)}.{near_names(str(unknown[0]), METRICS)} Known: {', '.join(METRICS)}."
+        )
         raise UnknownNameError(msg)
     if not names:
         msg = f"metrics names no score. Known: {', '.join(METRICS)}."

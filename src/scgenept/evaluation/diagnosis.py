@@ -44,7 +44,9 @@ def collapse_notes(spreads: dict[str, tuple[float, float]], judged: Iterable[str
         ratio, correlation = spreads[name]
         if not (ratio < COLLAPSED_RATIO or correlation > COLLAPSED_CORRELATION):
             continue
-        alike = "" if np.isnan(correlation) else f" (their changes correlate at {correlation:.3f}, observed {observed:.2f})"
+        alike = (
+            "" if np.isnan(correlation) else f" (their changes correlate at {correlation:.3f}, observed {observed:.2f})"
+        )
         notes.append(
             f"{name} has collapsed: its predictions for different perturbations hardly differ{alike}; their spread is "
             f"{ratio:.1%} of what was observed. It predicts one response whatever is perturbed."

@@ -96,7 +96,9 @@ def read_experiment(adata: AnnData, *, split: SplitLike, layer: str | None) -> E
     check_unique_genes(adata.var_names)
     labels = adata.obs[setup.perturbation_key].astype(object)
     if _keys.CONTROL not in set(labels):
-        msg = f"No cell is a control ({_keys.CONTROL!r} in obs[{setup.perturbation_key!r}]): there is no change to score."
+        msg = (
+            f"No cell is a control ({_keys.CONTROL!r} in obs[{setup.perturbation_key!r}]): there is no change to score."
+        )
         raise DataError(msg)
     require_log_expression(adata, np.flatnonzero(labels.notna()), layer)
     test, training = _parts(adata, labels, split)
@@ -137,7 +139,9 @@ def _from_column(adata: AnnData, labels: pd.Series[str], split: str) -> tuple[li
     column = adata.obs[_keys.SPLIT].astype(object)
     if split == TRAINING or split not in set(column.dropna()):
         parts = sorted(set(column.dropna().astype(str)) - {TRAINING})
-        msg = f"split={split!r} is no part that can be scored. Parts of obs[{_keys.SPLIT!r}]: {listing(parts) or 'none'}."
+        msg = (
+            f"split={split!r} is no part that can be scored. Parts of obs[{_keys.SPLIT!r}]: {listing(parts) or 'none'}."
+        )
         raise DataError(msg)
     perturbed = labels.notna() & (labels != _keys.CONTROL)
     by_part = {part: set(labels[perturbed & (column == part)]) for part in set(column.dropna())}

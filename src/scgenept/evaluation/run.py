@@ -58,7 +58,9 @@ def run(  # noqa: PLR0913
     halves = HalfScores({}, ())
     if n_halvings:
         halves = score_on_halves(predictors, experiment, metrics, n_halvings=n_halvings, rng=rng)
-    scored = Scored(_strata(experiment), metrics, full, halves.values, tuple(p.name for p in predictors if not p.is_baseline))
+    scored = Scored(
+        _strata(experiment), metrics, full, halves.values, tuple(p.name for p in predictors if not p.is_baseline)
+    )
     summary = summarise(scored, n_boot=n_boot, rng=rng)
     spreads = spread(predictors, experiment)
     observed = mean_correlation_between_predictions(seen.mean, seen.control)

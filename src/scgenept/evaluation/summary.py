@@ -86,9 +86,7 @@ def summarise(scored: Scored, *, n_boot: int, rng: np.random.Generator) -> pd.Da
     )
 
 
-def _stratum(
-    scored: Scored, of: str, stratum: str, rows: Any, n_boot: int, rng: np.random.Generator
-) -> pd.DataFrame:
+def _stratum(scored: Scored, of: str, stratum: str, rows: Any, n_boot: int, rng: np.random.Generator) -> pd.DataFrame:
     names = list(scored.full)
     n_metrics = len(scored.metrics)
     full = np.concatenate([scored.full[name][rows] for name in names], axis=1)
@@ -214,5 +212,3 @@ def _mean(table: FloatArray) -> FloatArray:
     with np.errstate(invalid="ignore"):
         mean: FloatArray = np.where(known, table, 0.0).sum(axis=0) / known.sum(axis=0)
     return mean
-
-

@@ -118,9 +118,7 @@ def _read(  # noqa: PLR0913, PLR0917
     if isinstance(source, Baseline):
         with warnings.catch_warnings(record=True) as caught:
             warnings.filterwarnings("always", category=UserWarning)
-            predictor = from_baseline(
-                name or source.name, source, experiment, is_baseline=is_baseline, seed=seed
-            )
+            predictor = from_baseline(name or source.name, source, experiment, is_baseline=is_baseline, seed=seed)
         return predictor, [str(warning.message) for warning in caught]
     if isinstance(source, (AnnData, pd.DataFrame)):
         table = read_table(source, experiment, name=name or "predictions")
@@ -169,14 +167,18 @@ def _from_model(  # noqa: PLR0913, PLR0917
         msg = f"None of the {len(genes):,} genes of adata is known to {name}: {listing(genes)}."
         raise DataError(msg)
     if matched.n_matched < len(genes):
-        notes.append(f"{len(genes) - matched.n_matched:,} of {len(genes):,} genes are unknown to {name} and look alike to it.")
+        notes.append(
+            f"{len(genes) - matched.n_matched:,} of {len(genes):,} genes are unknown to {name} and look alike to it."
+        )
     read = row_reader(adata, controls, experiment.layer)
     made = predict_pseudobulks(model, genes, read, len(controls), experiment.test, engine=engine)
     if len(made.unknown) == len(experiment.test):
         msg = f"{name} knows the targets of none of the {len(experiment.test)} test perturbations: {listing(made.unknown)}."
         raise ScGenePTError(msg)
     if made.unknown:
-        notes.append(f"{name} cannot predict {len(made.unknown)} perturbations of unknown targets: {listing(made.unknown)}.")
+        notes.append(
+            f"{name} cannot predict {len(made.unknown)} perturbations of unknown targets: {listing(made.unknown)}."
+        )
     predictor = Predictor(name, made.values, made.control, is_baseline)
     return predictor, [*notes, *_of_the_card(name, model, experiment)]
 

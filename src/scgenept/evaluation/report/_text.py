@@ -26,7 +26,9 @@ def as_text(report: Report) -> str:
             blocks.append(columns(kinds))
     blocks.append(textwrap.fill(legend(report), WIDTH))
     if report.notes:
-        blocks.append("\n".join(textwrap.fill(note, WIDTH, initial_indent="- ", subsequent_indent="  ") for note in report.notes))
+        blocks.append(
+            "\n".join(textwrap.fill(note, WIDTH, initial_indent="- ", subsequent_indent="  ") for note in report.notes)
+        )
     return "\n\n".join(blocks)
 
 

@@ -53,7 +53,8 @@ def overall(report: Report, name: str) -> pd.DataFrame:
                 "95 % interval": f"{number(own['ci_low'])} .. {number(own['ci_high'])}",
                 "mean": number(mean.iloc[0] if len(mean) else np.nan),
                 "replicate": number(own["positive_control"]),
-                "calibrated": number(own["calibrated"]) + ("" if own["can_rank"] or np.isnan(own["calibrated"]) else " ?"),
+                "calibrated": number(own["calibrated"])
+                + ("" if own["can_rank"] or np.isnan(own["calibrated"]) else " ?"),
                 "best baseline": f"{number(best['value'].iloc[0])} {best['predictor'].iloc[0]}" if len(best) else "-",
             }
         )
