@@ -10,6 +10,7 @@ import argparse
 import resource
 import statistics
 import time
+from itertools import pairwise
 
 import anndata as ad
 import numpy as np
@@ -24,7 +25,7 @@ def experiment(n_cells: int, n_genes: int, n_test: int, n_training: int, density
     rng = np.random.default_rng(0)
     genes = [f"GENE{i}" for i in range(n_genes)]
     singles = genes[: n_training + n_test // 2]
-    pairs = [f"{a}+{b}" for a, b in zip(singles[: n_test - n_test // 2], singles[1:], strict=False)]
+    pairs = [f"{a}+{b}" for a, b in list(pairwise(singles))[: n_test - n_test // 2]]
     test = [*singles[n_training:], *pairs]
     names = ["ctrl", *singles, *pairs]
     share = np.full(len(names), 0.9 / (len(names) - 1))
@@ -64,9 +65,8 @@ def main() -> None:
     table = pd.DataFrame(
         np.abs(mean + rng.normal(0, 0.02, (len(test), adata.n_vars))), index=test, columns=adata.var_names
     )
-    print(
-        f"{adata.n_obs:,} cells x {adata.n_vars:,} genes, {adata.X.nnz / np.prod(adata.shape):.1%} non-zero, {len(test)} test"
-    )
+    share = adata.X.nnz / np.prod(adata.shape)
+    print(f"{adata.n_obs:,} cells x {adata.n_vars:,} genes, {share:.1%} non-zero, {len(test)} test perturbations")
     seconds = []
     for _ in range(arguments.repeats):
         start, busy = time.perf_counter(), time.process_time()

@@ -12,11 +12,11 @@ from tests.unchanged import unchanged
 
 
 @pytest.fixture(scope="module")
-def adata():  # noqa: ANN201
+def adata():
     return screen(n_cells=8)
 
 
-def test_split_from_the_column_or_by_name(adata) -> None:  # noqa: ANN001
+def test_split_from_the_column_or_by_name(adata) -> None:
     by_column = read_experiment(adata, split="test", layer=None)
     assert by_column.test == tuple(sorted(TEST))
     assert by_column.training == tuple(sorted(TRAINING))
@@ -25,7 +25,7 @@ def test_split_from_the_column_or_by_name(adata) -> None:  # noqa: ANN001
     assert len(by_name.training) == len(TEST) + len(TRAINING) - 1
 
 
-def test_figures_equal_a_loop(adata) -> None:  # noqa: ANN001
+def test_figures_equal_a_loop(adata) -> None:
     found = read_experiment(adata, split="test", layer=None)
     np.testing.assert_allclose(found.seen.mean, observed(adata, sorted(TEST)), rtol=1e-6)
     np.testing.assert_allclose(found.seen.reference_mean, observed(adata, TRAINING).mean(), rtol=1e-6)
@@ -37,27 +37,27 @@ def test_figures_equal_a_loop(adata) -> None:  # noqa: ANN001
     np.testing.assert_allclose(found.seen.additive[pairs.index("G01+G03")], expected, rtol=1e-5)
 
 
-def bad_input():  # noqa: ANN201
-    def no_split(adata):  # noqa: ANN001, ANN202
+def bad_input():
+    def no_split(adata):
         del adata.obs["split"]
 
-    def no_test(adata):  # noqa: ANN001, ANN202
+    def no_test(adata):
         adata.obs["split"] = "train"
 
-    def no_training(adata):  # noqa: ANN001, ANN202
+    def no_training(adata):
         adata.obs["split"] = "test"
 
-    def in_both(adata):  # noqa: ANN001, ANN202
+    def in_both(adata):
         adata.obs["split"] = adata.obs["split"].astype(object)
         adata.obs.loc[adata.obs_names[-1], "split"] = "train"
 
-    def no_setup(adata):  # noqa: ANN001, ANN202
+    def no_setup(adata):
         del adata.uns["scgenept"]
 
-    def counts(adata):  # noqa: ANN001, ANN202
+    def counts(adata):
         adata.X = np.rint(adata.X.toarray() * 10)
 
-    def nan(adata):  # noqa: ANN001, ANN202
+    def nan(adata):
         adata.X.data[3] = np.nan
 
     return [
@@ -72,14 +72,14 @@ def bad_input():  # noqa: ANN201
 
 
 @pytest.mark.parametrize(("spoil", "message"), bad_input(), ids=lambda value: getattr(value, "__name__", ""))
-def test_bad_input(adata, spoil, message: str) -> None:  # noqa: ANN001
+def test_bad_input(adata, spoil, message: str) -> None:
     bad = adata.copy()
     spoil(bad)
     with unchanged(bad), pytest.raises(ValueError, match=message):
         sgp.tl.evaluate(bad, "additive", n_boot=10)
 
 
-def test_names_of_test_perturbations_must_occur(adata) -> None:  # noqa: ANN001
+def test_names_of_test_perturbations_must_occur(adata) -> None:
     with pytest.raises(ValueError, match="occur in no cell: ZZZ"):
         read_experiment(adata, split=["ZZZ", "G01"], layer=None)
     with pytest.raises(ValueError, match="no part that can be scored. Parts .* test"):

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from scgenept.evaluation.experiment import Experiment, read_experiment
+from scgenept.evaluation.experiment import read_experiment
 from scgenept.evaluation.reading import read_table
 from tests.screens import TEST, observed, screen
+
+if TYPE_CHECKING:
+    from scgenept.evaluation.experiment import Experiment
 
 
 @pytest.fixture(scope="module")

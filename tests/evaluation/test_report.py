@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anndata as ad
 import numpy as np
@@ -11,6 +11,9 @@ import pytest
 
 import scgenept as sgp
 from tests.screens import observed, screen
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +89,7 @@ def test_text_has_every_reference_and_fits_a_terminal(report: sgp.tl.Report) -> 
     assert max(map(len, text.splitlines())) <= 110
     head = next(line for line in text.splitlines() if line.startswith("score"))
     assert [word in head for word in ("value", "mean", "replicate", "calibrated", "best baseline")] == [True] * 5
-    assert "does not" not in text.split("\n\n")[0]
+    assert "does not" not in text.split("\n\n", maxsplit=1)[0]
     assert "predicts NaN for 1 perturbations" in " ".join(text.split())
     assert "mse v" in text
     assert "Report of mine <b> on 10 test" in repr(report)

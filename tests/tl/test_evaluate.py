@@ -14,12 +14,12 @@ from tests.unchanged import unchanged
 
 
 @pytest.fixture(scope="module")
-def adata():  # noqa: ANN201
+def adata():
     return screen()
 
 
 @pytest.fixture(scope="module")
-def table(adata) -> pd.DataFrame:  # noqa: ANN001
+def table(adata) -> pd.DataFrame:
     """Half of the observed change, and noise."""
     rng = np.random.default_rng(3)
     truth, control = observed(adata), observed(adata, ["ctrl"]).iloc[0]
@@ -27,7 +27,7 @@ def table(adata) -> pd.DataFrame:  # noqa: ANN001
 
 
 @pytest.fixture(scope="module")
-def report(adata, table: pd.DataFrame) -> sgp.tl.Report:  # noqa: ANN001
+def report(adata, table: pd.DataFrame) -> sgp.tl.Report:
     return sgp.tl.evaluate(adata, {"mine": table}, n_boot=400)
 
 
@@ -36,7 +36,7 @@ def overall(report: sgp.tl.Report, predictor: str) -> pd.DataFrame:
     return rows.set_index("metric")
 
 
-def test_scores_equal_loops(adata, table: pd.DataFrame, report: sgp.tl.Report) -> None:  # noqa: ANN001
+def test_scores_equal_loops(adata, table: pd.DataFrame, report: sgp.tl.Report) -> None:
     truth, control = observed(adata), observed(adata, ["ctrl"]).iloc[0]
     mean = observed(adata, TRAINING).mean()
     own = report.per_perturbation.query("predictor == 'mine'").pivot(
@@ -74,14 +74,14 @@ def test_calibration_is_what_its_columns_say(report: sgp.tl.Report) -> None:
     )
 
 
-def test_positive_control_is_the_split_half_of_the_references(adata, report: sgp.tl.Report) -> None:  # noqa: ANN001
+def test_positive_control_is_the_split_half_of_the_references(adata, report: sgp.tl.Report) -> None:
     from scgenept.evaluation.references import split_half
 
     expected = split_half(adata, n_draws=30).loc[TEST, "pearson_delta"].mean()
     assert overall(report, "mine").loc["pearson_delta", "positive_control"] == pytest.approx(expected, abs=0.02)
 
 
-def test_a_replicate_is_worth_a_replicate(adata) -> None:  # noqa: ANN001
+def test_a_replicate_is_worth_a_replicate(adata) -> None:
     """Cells nobody scored against, as a prediction: about 1, and the mean of training about 0."""
     again = screen(seed=0)
     cells = np.random.default_rng(1).permuted(np.arange(again.n_obs))
@@ -92,7 +92,7 @@ def test_a_replicate_is_worth_a_replicate(adata) -> None:  # noqa: ANN001
     assert values.loc["pds_cosine", "calibrated"] > 0.9
 
 
-def test_mean_gets_no_credit_and_a_constant_gets_a_half(adata) -> None:  # noqa: ANN001
+def test_mean_gets_no_credit_and_a_constant_gets_a_half(adata) -> None:
     values = overall(sgp.tl.evaluate(adata, "mean", n_boot=20, calibrate=1), "mean")
     assert values.loc["pds_cosine", "value"] == pytest.approx(0.5)
     assert np.isnan(values.loc["pearson_delta_ref_mean", "value"])
@@ -100,7 +100,7 @@ def test_mean_gets_no_credit_and_a_constant_gets_a_half(adata) -> None:  # noqa:
     assert values.loc["weighted_r2_delta", "value"] <= 0
 
 
-def test_order_of_genes_perturbations_and_cells_changes_nothing(adata, table: pd.DataFrame) -> None:  # noqa: ANN001
+def test_order_of_genes_perturbations_and_cells_changes_nothing(adata, table: pd.DataFrame) -> None:
     rng = np.random.default_rng(0)
     shuffled = adata[rng.permutation(adata.n_obs), rng.permutation(adata.n_vars)].copy()
     options = {"n_boot": 20, "calibrate": False, "baselines": ["additive"]}
@@ -109,7 +109,7 @@ def test_order_of_genes_perturbations_and_cells_changes_nothing(adata, table: pd
     pd.testing.assert_frame_equal(first.per_perturbation, second.per_perturbation, rtol=1e-6)
 
 
-def test_a_seed_gives_the_same_report(adata, table: pd.DataFrame) -> None:  # noqa: ANN001
+def test_a_seed_gives_the_same_report(adata, table: pd.DataFrame) -> None:
     options = {"n_boot": 50, "calibrate": 1, "baselines": ["additive", "random"]}
     with unchanged(adata):
         first = sgp.tl.evaluate(adata, table, rng=4, **options)
@@ -136,7 +136,7 @@ def test_comparisons_are_paired_and_corrected(report: sgp.tl.Report) -> None:
     assert ((certain["difference"] < 0) == (certain["better"] == "mine")).all()
 
 
-def test_several_predictors_are_compared_with_each_other(adata, table: pd.DataFrame) -> None:  # noqa: ANN001
+def test_several_predictors_are_compared_with_each_other(adata, table: pd.DataFrame) -> None:
     better = observed(adata)
     report = sgp.tl.evaluate(
         adata,
@@ -153,7 +153,7 @@ def test_several_predictors_are_compared_with_each_other(adata, table: pd.DataFr
     assert report.summary["calibrated"].isna().all()
 
 
-def test_collapse_is_said_in_words(adata) -> None:  # noqa: ANN001
+def test_collapse_is_said_in_words(adata) -> None:
     constant = pd.DataFrame([observed(adata, TRAINING).mean() + 0.01] * len(TEST), index=TEST)
     report = sgp.tl.evaluate(adata, {"same": constant}, n_boot=20, calibrate=False, baselines=None)
     assert any(note.startswith("same has collapsed") for note in report.notes)
@@ -180,7 +180,7 @@ def test_few_controls(n_control: int) -> None:
     assert np.isfinite(overall(report, "additive").loc["mse", "calibrated"])
 
 
-def test_single_test_perturbation_and_predictions_with_gaps(adata, table: pd.DataFrame) -> None:  # noqa: ANN001
+def test_single_test_perturbation_and_predictions_with_gaps(adata, table: pd.DataFrame) -> None:
     one = sgp.tl.evaluate(adata, table, split=["G07"], n_boot=20, calibrate=1)
     assert overall(one, "predictions")["ci_low"].isna().all()
     assert one.comparisons["p_value"].isna().all()
@@ -214,7 +214,7 @@ def test_layers_of_predictions_are_what_the_network_predicts() -> None:
     pd.testing.assert_frame_equal(layers.per_perturbation, network.per_perturbation, rtol=1e-4)
 
 
-def test_metrics_and_baselines_by_name(adata, table: pd.DataFrame) -> None:  # noqa: ANN001
+def test_metrics_and_baselines_by_name(adata, table: pd.DataFrame) -> None:
     everything = sgp.tl.evaluate(adata, table, metrics="all", baselines={"other": table * 0.9}, n_boot=20, calibrate=1)
     assert set(everything.per_perturbation["metric"]) == set(METRICS)
     assert set(everything.summary["predictor"]) == {"predictions", "mean", "other"}
@@ -233,7 +233,7 @@ def test_metrics_and_baselines_by_name(adata, table: pd.DataFrame) -> None:  # n
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_truth_beats_noise(adata, metric: str) -> None:  # noqa: ANN001
+def test_truth_beats_noise(adata, metric: str) -> None:
     """Which way is up: the observation itself beats the observations of other perturbations."""
     truth = observed(adata)
     other = pd.DataFrame(np.roll(truth.to_numpy(), 1, axis=0), index=truth.index, columns=truth.columns)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import pandas as pd
 
 from .. import _keys
 from .._errors import DataError, listing
@@ -15,11 +14,12 @@ from ..data.select import require_log_expression
 from ..data.setup import read_setup
 from ..perturbation import Perturbation
 from .observation import Observation
-from .pseudobulk import Pseudobulk, pseudobulk
+from .pseudobulk import pseudobulk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import pandas as pd
     from anndata import AnnData
 
     from .observation import FloatArray

@@ -110,7 +110,8 @@ class Observation:
         """``c + d_a + d_b`` from the observed singles, pairs x genes."""
         genes = [Perturbation.parse(self.test[i]).genes for i in self.pairs]
         first, second = (self.bulk.mean.loc[[pair[side] for pair in genes]].to_numpy() for side in (0, 1))
-        return first + second - self.control
+        both: FloatArray = first + second - self.control
+        return both
 
     @cached_property
     def non_additive(self) -> BoolArray:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from .. import _keys
-from .baselines import CATALOG, DEFAULT, Baseline
+from .baselines import CATALOG, DEFAULT
 from .observation import Guess
 from .reading import read_table
 
 if TYPE_CHECKING:
+    from .baselines import Baseline
     from .experiment import Experiment
     from .observation import FloatArray, Observation
 

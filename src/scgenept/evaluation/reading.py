@@ -89,7 +89,8 @@ def _from_anndata(source: AnnData, experiment: Experiment, name: str) -> pd.Data
     if _is_perturbations(names, experiment):
         return pd.DataFrame(_dense(source.X), index=names, columns=source.var_names)
     setup = read_setup(source, missing_ok=True)
-    keys = [key for key in (setup and setup.perturbation_key, experiment.key, _keys.PERTURBATION) if key in source.obs]
+    own = [] if setup is None else [setup.perturbation_key]
+    keys = [key for key in (*own, experiment.key, _keys.PERTURBATION) if key in source.obs]
     if not keys:
         msg = (
             f"{name} is an AnnData whose obs_names are no test perturbations ({listing(names)}), and obs has no column "
@@ -168,7 +169,7 @@ def _plausible(values: FloatArray, experiment: Experiment, name: str) -> tuple[s
     size, distance = np.abs(known).mean(), np.abs(known - experiment.control).mean()
     if size < 0.5 * distance:
         return (
-            f"{name} is nearer to 0 than to the control mean: these look like changes over control. Expression is "
-            "expected: add the control mean.",
+            (f"{name} is nearer to 0 than to the control mean: these look like changes over control. Expression is "
+            "expected: add the control mean."),
         )
     return ()

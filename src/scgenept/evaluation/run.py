@@ -9,7 +9,7 @@ import pandas as pd
 
 from .. import _keys
 from ..data.setup import read_setup
-from .calibration import HalfScores, score, score_on_halves
+from .calibration import HalfScores, score_all, score_on_halves
 from .diagnosis import SPREAD, collapse_notes, spread, summary_notes
 from .report import Report
 from .scores import mean_correlation_between_predictions
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .predictors import Predictor
 
 
-def run(  # noqa: PLR0913
+def run(
     predictors: Sequence[Predictor],
     experiment: Experiment,
     metrics: Sequence[Metric],
@@ -54,7 +54,7 @@ def run(  # noqa: PLR0913
         What reading the predictions had to say.
     """
     seen = experiment.seen
-    full = {p.name: score(p.guess(seen, experiment), seen, metrics) for p in predictors}
+    full = score_all({p.name: p.guess(seen, experiment) for p in predictors}, seen, metrics)
     halves = HalfScores({}, ())
     if n_halvings:
         halves = score_on_halves(predictors, experiment, metrics, n_halvings=n_halvings, rng=rng)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -50,7 +51,7 @@ def bootstrap_means(tables: Sequence[FloatArray], *, n_boot: int, rng: np.random
         with np.errstate(invalid="ignore", divide="ignore"):
             means[start:stop] = (counts @ filled) / number
     edges = np.cumsum([0, *(table.shape[1] for table in tables)])
-    return [means[:, first:last] for first, last in zip(edges[:-1], edges[1:], strict=True)]
+    return [means[:, first:last] for first, last in itertools.pairwise(edges)]
 
 
 def interval(draws: FloatArray, *, level: float = LEVEL) -> tuple[FloatArray, FloatArray]:

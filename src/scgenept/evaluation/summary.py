@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 MEAN: Final = "mean"
 """The negative control: the mean of the training perturbations."""
 ALL: Final = "all"
+CALIBRATION: Final = (
+    "value_on_halves", "negative_control", "positive_control", "dynamic_range", "calibrated", "calibrated_low",
+    "calibrated_high",
+)  # fmt: skip
 SMALL_RANGE: Final = 0.01
 """A range smaller than this share of the values it lies between is near zero."""
 
@@ -125,9 +129,7 @@ def _calibrated(means: list[FloatArray], draws: list[FloatArray], n_names: int, 
     shape = means[0].shape
     if len(means) == 1:
         nothing = np.full(shape, np.nan)
-        names = ("value_on_halves", "negative_control", "positive_control", "dynamic_range")
-        names = (*names, "calibrated", "calibrated_low", "calibrated_high")
-        return {name: nothing for name in names} | {"can_rank": np.zeros(shape, dtype=bool)}
+        return dict.fromkeys(CALIBRATION, nothing) | {"can_rank": np.zeros(shape, dtype=bool)}
     (u, b, r), (u_draws, b_draws, r_draws) = means[1:], draws[1:]
     range_, range_draws = r - b, r_draws - b_draws
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -167,7 +169,7 @@ COMPARISON_COLUMNS: Final = (
 )  # fmt: skip
 
 
-def _compared(  # noqa: PLR0913, PLR0917
+def _compared(
     scored: Scored,
     of: str,
     stratum: str,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from ..evaluation.report import Report
 from ..prediction.engine import Engine
 from ._evaluate import evaluate

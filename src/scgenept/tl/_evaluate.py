@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
-import pandas as pd
 
 from .._errors import DataError
+from ..evaluation.calibration import N_HALVINGS
 from ..evaluation.catalog import choose_metrics
 from ..evaluation.experiment import read_experiment
 from ..evaluation.run import run
 from ..prediction.engine import Engine
-from ._predictors import read_baselines, read_judged
+from ._predictors import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
+    import pandas as pd
     from anndata import AnnData
 
     from .._types import RNGLike
@@ -114,30 +114,28 @@ def evaluate(  # noqa: PLR0913  (what is judged, by what, against whom, and how 
     True
     """
     n_halvings = _n_halvings(calibrate)
-    if n_boot < 1:
-        msg = f"n_boot={n_boot} should be at least 1."
-        raise DataError(msg)
+    for name, number in (("n_boot", n_boot), ("n_control_cells", n_control_cells)):
+        if number is not None and number < 1:
+            msg = f"{name}={number} should be at least 1."
+            raise DataError(msg)
     experiment = read_experiment(adata, split=split, layer=layer)
     chosen = choose_metrics(metrics, has_pairs=bool(len(experiment.seen.pairs)))
     generator = np.random.default_rng(rng)
-    seed = int(generator.integers(2**31))
-    options: dict[str, Any] = {"n_control_cells": n_control_cells, "engine": engine or Engine(), "seed": seed}
-    judged, notes = read_judged(model_or_predictions, experiment, **options)
-    others, more = read_baselines(baselines, experiment, taken=[p.name for p in judged], **options)
+    reader = Reader(experiment, n_control_cells, engine or Engine(), seed=int(generator.integers(2**31)))
+    judged = reader.judged(model_or_predictions)
+    others = reader.baselines(baselines, taken=[p.name for p in judged.predictors])
     return run(
-        [*judged, *others],
+        [*judged.predictors, *others.predictors],
         experiment,
         chosen,
         n_halvings=n_halvings,
         n_boot=n_boot,
         rng=generator,
-        notes=[*notes, *more],
+        notes=[*judged.notes, *others.notes],
     )
 
 
-def _n_halvings(calibrate: bool | int) -> int:
-    from ..evaluation.calibration import N_HALVINGS
-
+def _n_halvings(calibrate: int) -> int:
     if calibrate is True:
         return N_HALVINGS
     if calibrate < 0:

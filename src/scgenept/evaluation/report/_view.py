@@ -74,10 +74,11 @@ def by_kind(report: Report, name: str) -> pd.DataFrame:
         for metric in scores:
             found = group[group["metric"] == metric].set_index("predictor")
             row |= {
-                metric: number(found.loc[name, "value"]),
+                metric: number(found["value"][name]),
                 f"mean{' ' * scores.index(metric)}": number(found["value"].get(MEAN, np.nan)),
-                f"replicate{' ' * scores.index(metric)}": number(found.loc[name, "positive_control"]),
             }
+            if report.about["n_halvings"]:
+                row[f"replicate{' ' * scores.index(metric)}"] = number(found["positive_control"][name])
         rows.append(row)
     return pd.DataFrame(rows) if len(rows) > 1 and scores else pd.DataFrame()
 
