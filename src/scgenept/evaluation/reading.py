@@ -169,7 +169,9 @@ def _plausible(values: FloatArray, experiment: Experiment, name: str) -> tuple[s
     size, distance = np.abs(known).mean(), np.abs(known - experiment.control).mean()
     if size < 0.5 * distance:
         return (
-            (f"{name} is nearer to 0 than to the control mean: these look like changes over control. Expression is "
-            "expected: add the control mean."),
+            (
+                f"{name} is nearer to 0 than to the control mean: these look like changes over control. Expression is "
+                "expected: add the control mean."
+            ),
         )
     return ()

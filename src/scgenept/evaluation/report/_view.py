@@ -45,6 +45,8 @@ def overall(report: Report, name: str) -> pd.DataFrame:
         own = group[group["predictor"] == name].iloc[0]
         mean = group.loc[group["predictor"] == MEAN, "value"]
         rivals = group[group["is_baseline"].astype(bool) & group["value"].notna() & (group["predictor"] != name)]
+        # a mean over fewer perturbations is another question, often an easier one
+        rivals = rivals[rivals["n_nan"] <= own["n_nan"]]
         best = rivals.sort_values("value", ascending=not own["higher_is_better"], kind="stable").head(1)
         rows.append(
             {
