@@ -50,7 +50,7 @@ SIZES = {"d_model": 64, "n_heads": 4, "d_hidden": 64, "n_layers": 2, "dropout": 
 N_FIRST_GENES = 104
 STEPS_PER_EPOCH = 10
 FIRST = TrainingPlan(learning_rate=2e-3, decay=0.96, epochs=90, averaging=0.98, patience=1000)
-SECOND = TrainingPlan(learning_rate=1e-3, decay=0.90, epochs=30, averaging=0.98, patience=1000, seed=1)
+SECOND = TrainingPlan(learning_rate=1e-3, decay=0.90, epochs=30, averaging=0.98, patience=1000)
 SPECIALS = ("<pad>", "<cls>", "<eoc>")
 CONTROL = "ctrl"
 
@@ -91,9 +91,10 @@ def train(
     model = new_model(np.load(arguments.language), arguments.seed)
     model.control_mean = dict(zip(observed.columns, controls.mean(axis=0).tolist(), strict=True))
     highest = observed.loc[[CONTROL, *training]].max().sort_values(ascending=False, kind="stable").index[:N_FIRST_GENES]
-    for plan, genes in ((FIRST, list(highest)), (SECOND, list(observed.columns))):
+    for stage, (plan, genes) in enumerate(((FIRST, list(highest)), (SECOND, list(observed.columns)))):
         epoch = pairs(observed, controls, training, genes)
-        loss = fit(model, epoch, None, sized(plan, len(training) + 1, arguments.seed)).history["train_loss"]
+        whole = replace(plan, batch_size=len(training) + 1)  # as many pairs per step as there are conditions
+        loss = fit(model, epoch, None, whole, seed=stage + 10 * arguments.seed).history["train_loss"]
         print(f"{len(genes)} genes: loss {loss.iloc[0]:.4f} -> {loss.iloc[-1]:.5f}")
 
     model.card = replace(model.card, training=provenance(path, training, facts, arguments.seed))
@@ -144,18 +145,13 @@ def pairs(observed: pd.DataFrame, controls: np.ndarray, training: list[str], gen
     columns = observed.columns.get_indexer(genes)
     labels = np.tile(np.arange(len(conditions)), STEPS_PER_EPOCH)
     targets = observed.loc[conditions, genes].to_numpy(dtype=np.float32)
-    return Pairs(
-        genes=tuple(genes),
-        controls=sp.csr_matrix(controls[:, columns]),
-        cells=sp.csr_matrix(targets[labels]),
-        perturbations=tuple(Perturbation.parse(name) for name in conditions),
-        labels=labels,
+    return Pairs.from_arrays(
+        genes,
+        sp.csr_matrix(controls[:, columns]),
+        sp.csr_matrix(targets[labels]),
+        [Perturbation.parse(name) for name in conditions],
+        labels,
     )
-
-
-def sized(plan: TrainingPlan, n_conditions: int, seed: int) -> TrainingPlan:
-    """Return the plan with as many pairs per step as there are conditions."""
-    return replace(plan, batch_size=n_conditions, seed=plan.seed + 10 * seed)
 
 
 def provenance(path: Path, training: list[str], facts: pd.DataFrame, seed: int) -> dict[str, object]:

@@ -44,6 +44,7 @@ OBSERVED: Final = "observed"
 REPORT: Final = "report"
 BASELINE: Final = "baseline"
 MATCHES: Final = "gene_matches"
+PAIRS: Final = "pairs"
 
 
 def prediction_layer(perturbation: str) -> str:

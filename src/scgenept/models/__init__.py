@@ -8,6 +8,16 @@ from . import baselines
 from ._available import available
 from ._cite import cite
 from ._from_checkpoint import from_checkpoint
-from ._load import load, load_default
+from ._load import load, load_default, load_pretrained
 
-__all__ = ["Card", "ScGenePT", "available", "baselines", "cite", "from_checkpoint", "load", "load_default"]
+__all__ = [
+    "Card",
+    "ScGenePT",
+    "available",
+    "baselines",
+    "cite",
+    "from_checkpoint",
+    "load",
+    "load_default",
+    "load_pretrained",
+]
