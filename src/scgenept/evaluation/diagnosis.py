@@ -63,8 +63,8 @@ def summary_notes(summary: pd.DataFrame, judged: Iterable[str], *, calibrated: b
         if blunt := list(one.loc[~one["can_rank"], "metric"]):
             notes.append(
                 f"Here {listing(blunt, first=20)} cannot rank predictors: on these perturbations a replicate of the "
-                "experiment does not score clearly apart from the mean of the training perturbations, or one of them "
-                "has no score."
+                "experiment does not score clearly better than the mean of the training perturbations, or one of "
+                "them has no score."
             )
     sizes = summary.drop_duplicates("stratum").set_index("stratum")["n"]
     if small := [f"{name} ({n})" for name, n in sizes.items() if n < FEW_PERTURBATIONS]:

@@ -121,10 +121,13 @@ def _stratum(scored: Scored, of: str, stratum: str, rows: Any, n_boot: int, rng:
         "n": int(rows.sum()),
         "n_nan": np.isnan(full).sum(axis=0),
     }
-    return pd.DataFrame(columns | _calibrated(means, draws, len(names), enough=enough))
+    upwards = np.where([m.higher_is_better for m in scored.metrics], 1.0, -1.0)
+    return pd.DataFrame(columns | _calibrated(means, draws, upwards, len(names), enough=enough))
 
 
-def _calibrated(means: list[FloatArray], draws: list[FloatArray], n_names: int, *, enough: bool) -> dict[str, Any]:
+def _calibrated(
+    means: list[FloatArray], draws: list[FloatArray], upwards: FloatArray, n_names: int, *, enough: bool
+) -> dict[str, Any]:
     """Return the columns of the calibration, ``(u - b) / (r - b)``, NaN where there is none."""
     shape = means[0].shape
     if len(means) == 1:
@@ -137,8 +140,9 @@ def _calibrated(means: list[FloatArray], draws: list[FloatArray], n_names: int, 
         ratios = (u_draws - np.tile(b_draws, n_names)) / np.tile(range_draws, n_names)
     ratios[np.isinf(ratios)] = np.nan
     low, high = interval(ratios) if enough else np.full((2, *shape), np.nan)
-    range_low, range_high = interval(range_draws)
-    separable = (np.sign(range_low) == np.sign(range_high)) & (range_low != 0) & enough
+    # a replicate that is surely better; one that is worse is too noisy a yardstick
+    least, _ = interval(range_draws * upwards)
+    separable = (least > 0) & enough
     wide = np.abs(range_) > SMALL_RANGE * np.maximum(np.abs(r), np.abs(b))
     return {
         "value_on_halves": u,

@@ -45,7 +45,9 @@ class Report:
         undefined; and, all against halves, ``value_on_halves`` *u*, ``negative_control`` *b* (the mean baseline),
         ``positive_control`` *r* (the replicate), ``dynamic_range`` ``|r - b|``, ``calibrated`` ``(u - b) / (r - b)``
         with its interval ``calibrated_low`` and ``calibrated_high``, unclipped (0 is no better than the mean, 1 as
-        good as a replicate), and ``can_rank``, whether ``r`` and ``b`` differ clearly.
+        good as a replicate), and ``can_rank``, whether ``r`` is clearly better than ``b``. The two figures of spread
+        (``collapse_ratio``, ``mean_correlation_between_predictions``) are of all perturbations together and stand in
+        the stratum ``"panel"``.
     comparisons
         One row per score, stratum and pair of predictors: ``predictor``, ``rival``, ``difference`` of their means over
         the ``n`` perturbations with both, ``ci_low``, ``ci_high``, ``p_value`` (paired bootstrap), ``p_holm``
