@@ -44,6 +44,8 @@ OBSERVED: Final = "observed"
 REPORT: Final = "report"
 BASELINE: Final = "baseline"
 MATCHES: Final = "gene_matches"
+DE: Final = "de"
+CORRECTIONS: Final = "corrections"
 PAIRS: Final = "pairs"
 
 

@@ -11,7 +11,8 @@
 :mod:`.statistics`        bootstrap over perturbations, Holm
 :mod:`.report`            the result: tidy tables, notes in words, and how they are shown and stored
 :mod:`.pseudobulk`        mean, spread and number of the cells of each perturbation
-:mod:`.de`                genes ranked by Welch's t against control, from cells or from figures
+:mod:`.de`                genes ranked by Welch's t against control or all other perturbed cells
+:mod:`.de_table`          the strongest genes of every perturbation as one table
 ========================  ==================================================================================
 
 Nothing here knows torch: a network enters as the table of pseudobulks that it predicts.
