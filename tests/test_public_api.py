@@ -16,7 +16,7 @@ from scgenept.nn import VARIANTS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DOORS = ("datasets", "get", "metrics", "models", "pl", "pp", "tl")
+DOORS = ("datasets", "get", "knowledge", "metrics", "models", "pl", "pp", "tl")
 ROOT = Path(__file__).parents[1]
 
 # A model or a score is named in full at the call; these take what they compare, or an origin, by position.
