@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..pickles import load_embedding_pickle
 from ..registry import fetch
-from .pickles import load_embedding_pickle
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
