@@ -162,9 +162,10 @@ class GEARS(Baseline):
 
     def _predict(self, wanted: list[Perturbation], training: Training) -> Predicted:
         profiles = np.tile(training.mean, (len(wanted), 1))
-        with _apart(self._seed):
-            for row, p in enumerate(wanted):
-                if known := [gene for gene in p.genes if gene in self._measured]:
+        for row, p in enumerate(wanted):
+            if known := [gene for gene in p.genes if gene in self._measured]:
+                # Each from the same 300 draws of control cells, whatever else is asked for.
+                with _apart(self._seed):
                     profiles[row] = self._model.predict([known])["_".join(known)]
         return Predicted(profiles)
 

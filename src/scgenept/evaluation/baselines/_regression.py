@@ -5,9 +5,10 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from ... import _keys
 from ..._errors import listing
@@ -116,7 +117,8 @@ class Ridge(Regression):
 class NearestNeighbours(Regression):
     """Mean change of the training perturbations nearest in embedding, weighed by one over their distance.
 
-    Euclidean distance between sums of vectors. A perturbation of the training set is its own nearest neighbour.
+    Euclidean distance between sums of vectors. At distance zero, as where a perturbation was in training, only those at
+    distance zero count; all that are as near as the last one take part, so that no tie is broken by chance.
 
     Parameters
     ----------
@@ -131,9 +133,27 @@ class NearestNeighbours(Regression):
     n_neighbours: int = 5
 
     def _regressor(self, n: int, seed: int) -> Any:
-        from sklearn.neighbors import KNeighborsRegressor
+        return _Neighbours(min(self.n_neighbours, n))
 
-        return KNeighborsRegressor(min(self.n_neighbours, n), weights="distance", algorithm="brute")
+
+@dataclass
+class _Neighbours:
+    """A regressor as scikit-learn's, but for ties and for distances, which are exactly zero where vectors are equal."""
+
+    n_neighbours: int
+
+    def fit(self, inputs: FloatArray, outputs: FloatArray) -> Self:
+        self.inputs, self.outputs = inputs, outputs
+        return self
+
+    def predict(self, inputs: FloatArray) -> FloatArray:
+        distance = cdist(inputs, self.inputs)
+        last = np.partition(distance, self.n_neighbours - 1, axis=1)[:, self.n_neighbours - 1, None]
+        same = distance == 0
+        with np.errstate(divide="ignore"):
+            weights = np.where(same.any(axis=1, keepdims=True), same, np.where(distance <= last, 1 / distance, 0))
+        mean: FloatArray = weights @ self.outputs / weights.sum(axis=1, keepdims=True)
+        return mean
 
 
 @dataclass(eq=False, repr=False)
