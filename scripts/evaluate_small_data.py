@@ -3,8 +3,8 @@
     python scripts/evaluate_small_data.py norman norman_mcfaline_subset.h5ad RESULTS --texts go_minilm.safetensors
     python scripts/evaluate_small_data.py --summary RESULTS
 
-One file per data set, recipe and seed, so that a run that was stopped goes on where it stood. A seed draws the split and
-the training alike; every recipe sees the same splits, so differences are paired.
+One file per data set, recipe and seed, so that a run that was stopped goes on where it stood. A seed draws the split
+and the training alike; every recipe sees the same splits, so differences are paired.
 
 ==========  ====================================================================================================
 norman      K562, CRISPRa; of 33 perturbations 8 are test and 3 validation, drawn at random
@@ -52,6 +52,7 @@ SHARE_OF_GENES = 0.3  # per step; the original draws 1,536 of about 5,050
 BASELINES = ("mean", "additive", "no_change", "linear", "ridge", "knn")
 N_CONTROLS = 128  # at most, to predict from
 N_HALVES = 20
+DIAGNOSES = ["collapse_ratio", "correlation_with_mean"]
 SCORES = ["pearson_delta", "pearson_delta_ref_mean", "pds_cosine", "mse"]
 
 
@@ -114,11 +115,14 @@ def main() -> None:
     parser.add_argument("--texts", default="go_minilm", help="knowledge source: a name or a file")
     parser.add_argument("--recipes", nargs="+", default=["default"], choices=sorted(RECIPES), metavar="RECIPE")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--summary", type=Path, metavar="RESULTS")
+    parser.add_argument("--against", default="faster", help="recipe that the summary compares the others with")
     arguments = parser.parse_args()
     if arguments.summary:
-        print(summary(arguments.summary).to_string())
+        results = read_results(arguments.summary)
+        print(summary(results).to_string(), "\n")
+        print(differences(results, arguments.against).to_string())
         return
     sgp.settings.device = "cpu"
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -219,7 +223,8 @@ def network_scores(
         rng=seed + recipe.another_seed,
     )
     history = pd.DataFrame(model.card.training["history"])
-    run = {
+    run: dict[str, Any] = {
+        "curve": " ".join(f"{loss:.4f}" for loss in history["validation_loss"]),
         "best_epoch": model.card.training["best_epoch"],
         "train_loss": history["train_loss"].iloc[-1],
         "validation_loss": history["validation_loss"].min(),
@@ -262,7 +267,7 @@ class View:
         panel.loc[self.test] = predicted.loc[self.test].to_numpy()
         return self._table(predictor, panel, self.observed, self.control, self.training.mean())
 
-    def split_half(self, shared: bool) -> pd.DataFrame:
+    def split_half(self, *, shared: bool) -> pd.DataFrame:
         """Score one half of the cells as a prediction of the other."""
         tables = []
         for first, second in islice(halves(self.adata, rng=0), N_HALVES):
@@ -310,9 +315,7 @@ def views(data: Data) -> list[View]:
         targets = {gene for label in part.index for gene in str(label).split("+")}
         is_target = adata.var_names.isin(targets)
         observed = means.drop(_keys.CONTROL)
-        found.append(
-            View(name, cells, observed, means.loc[_keys.CONTROL], means.loc[training], test, kinds, is_target)
-        )
+        found.append(View(name, cells, observed, means.loc[_keys.CONTROL], means.loc[training], test, kinds, is_target))
     return found
 
 
@@ -325,9 +328,7 @@ def network(model: sgp.models.ScGenePT, view: View, *, from_mean: bool = False) 
     rows = []
     for label in view.test:
         tokens = build_tokens(model, list(view.observed.columns), sgp.Perturbation.parse(label))
-        said = predict_cells(
-            model.network, tokens, lambda a, b: cells[a:b], len(cells), engine=Engine(device="cpu")
-        )
+        said = predict_cells(model.network, tokens, lambda a, b: cells[a:b], len(cells), engine=Engine(device="cpu"))
         rows.append(said.values.mean(axis=0, dtype=np.float64))
     return pd.DataFrame(rows, index=view.test, columns=view.observed.columns)
 
@@ -350,7 +351,7 @@ def baseline_scores(data: Data, texts: sgp.knowledge.KnowledgeSource, seed: int)
                 if elsewhere:
                     table.loc[label] = view.control + np.mean(elsewhere, axis=0)
             tables.append(view.scores("other_contexts", table))
-        tables += [view.split_half(shared) for shared in (False, True)]
+        tables += [view.split_half(shared=shared) for shared in (False, True)]
     return pd.concat(tables).assign(recipe="")
 
 
@@ -361,21 +362,34 @@ def finish(path: Path, table: pd.DataFrame) -> None:
     work.replace(path)
 
 
-def summary(folder: Path) -> pd.DataFrame:
-    """Return the median over seeds of the mean over test perturbations, by data, stratum, predictor and recipe."""
+def read_results(folder: Path) -> pd.DataFrame:
+    """Return the scores of all runs: mean over test perturbations and contexts, per seed, by stratum and in all."""
     tables = []
     for path in sorted(folder.glob("*.csv")):
         data, *_, seed = path.stem.split(".")
-        tables.append(pd.read_csv(path, keep_default_na=True).assign(data=data, seed=int(seed)))
+        tables.append(pd.read_csv(path).assign(data=data, seed=int(seed)))
     table = pd.concat(tables, ignore_index=True)
     table["recipe"] = table["recipe"].fillna("")
-    keys = ["data", "stratum", "predictor", "recipe"]
-    table = pd.concat([table, table.assign(stratum="all")])
-    by_seed = table.groupby([*keys, "seed"])[SCORES].mean()
-    found = by_seed.groupby(keys).median()
-    found["seeds"] = by_seed.groupby(keys).size()
-    found["n"] = table.groupby(keys).size()
-    return found.round(4)
+    both = pd.concat([table, table.assign(stratum="all")])
+    keys = ["data", "stratum", "predictor", "recipe", "seed"]
+    found = both.groupby(keys)[[*SCORES, *DIAGNOSES]].mean()
+    return found.assign(n=both.groupby(keys).size())
+
+
+def summary(results: pd.DataFrame) -> pd.DataFrame:
+    """Return medians over seeds, how many seeds there are, and how many perturbations and contexts in all of them."""
+    grouped = results.groupby(["data", "stratum", "predictor", "recipe"])
+    return grouped[[*SCORES, *DIAGNOSES]].median().assign(seeds=grouped.size(), n=grouped["n"].sum()).round(4)
+
+
+def differences(results: pd.DataFrame, against: str) -> pd.DataFrame:
+    """Return, per recipe, median and range over seeds of its scores less those of another on the same split."""
+    networks = results.xs("all", level="stratum").drop(index=[""], level="recipe")[SCORES]
+    other = networks.xs("network", level="predictor").xs(against, level="recipe")
+    change = networks.reset_index(["predictor", "recipe"]).set_index(["predictor", "recipe"], append=True)
+    base = other.reindex(change.index.droplevel(["predictor", "recipe"])).to_numpy()
+    grouped = (change - base).groupby(["data", "recipe", "predictor"])
+    return grouped.agg(["median", "min", "max"]).assign(seeds=grouped.size()).round(4)
 
 
 if __name__ == "__main__":
