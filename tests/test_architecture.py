@@ -27,8 +27,8 @@ FLOORS = (
 )
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 
-# Doors that stand on other doors: tools load models and read results, figures read results.
-DOORS_OVER_DOORS = {"pl": {"get"}, "tl": {"get", "models"}}
+# Doors that stand on other doors: tools load models and read results, figures read results, imported data are set up.
+DOORS_OVER_DOORS = {"datasets": {"pp"}, "pl": {"get"}, "tl": {"get", "models"}}
 
 HEAVY = ("anndata", "captum", "lightning", "matplotlib", "pandas", "scanpy", "sentence_transformers", "torch")
 

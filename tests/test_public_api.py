@@ -27,9 +27,9 @@ THREE = (
 )  # fmt: skip
 POSITIONALS = dict.fromkeys(THREE, 3)
 # setup_perturbations writes down an experiment, predict_perturbation what to predict from and where to write it.
-MANY_PARAMETERS = {"finetune", "predict_perturbation", "setup_perturbations", "top_genes"}
+MANY_PARAMETERS = {"evaluate", "finetune", "predict_perturbation", "setup_perturbations", "top_genes"}
 # An example would need a download, or somebody's checkpoint.
-NO_EXAMPLE = {"adamson", "from_checkpoint", "load_default", "load_pretrained", "norman", "norman_subset"}
+NO_EXAMPLE = {"adamson", "from_checkpoint", "from_gears", "load_default", "load_pretrained", "norman", "norman_subset"}
 
 
 def public() -> dict[str, Any]:

@@ -41,8 +41,11 @@ SOURCE: Final = "source"
 PREPARE: Final = "prepare"
 PREDICTIONS: Final = "predictions"
 OBSERVED: Final = "observed"
+REPORT: Final = "report"
 BASELINE: Final = "baseline"
 MATCHES: Final = "gene_matches"
+DE: Final = "de"
+CORRECTIONS: Final = "corrections"
 PAIRS: Final = "pairs"
 
 

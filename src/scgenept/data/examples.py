@@ -106,15 +106,16 @@ def examples_from_adata(
 
 
 def _split_column(adata: AnnData) -> np.ndarray:
-    if _keys.SPLIT not in adata.obs:
+    key = str((read_record(adata, _keys.SPLIT) or {}).get("key", _keys.SPLIT))
+    if key not in adata.obs:
         msg = (
-            f"obs has no column {_keys.SPLIT!r}: run scgenept.pp.split(adata) first, or "
-            'scgenept.pp.split(adata, scheme="no_split") to train on everything.'
+            f"obs has no column {key!r}: run scgenept.pp.split(adata) first, or write adata.obs[{key!r}] = 'train' to "
+            "train on everything and keep the last epoch."
         )
         raise DataError(msg)
-    split: np.ndarray = adata.obs[_keys.SPLIT].astype(str).to_numpy()
+    split: np.ndarray = adata.obs[key].astype(str).to_numpy()
     if not (split == "train").any():
-        msg = f"obs[{_keys.SPLIT!r}] names no cell 'train'; it holds: {listing(sorted(set(split)))}."
+        msg = f"obs[{key!r}] names no cell 'train'; it holds: {listing(sorted(set(split)))}."
         raise DataError(msg)
     return split
 

@@ -12,6 +12,7 @@ from scipy import stats
 from .. import _keys
 from .._errors import DataError, listing, near_names
 from ..perturbation import Perturbation
+from .pseudobulk import rest
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -167,8 +168,8 @@ def against_rest(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compare each perturbation with the cells of all other perturbations, the control left out, by Welch's t.
 
-    What is special to a perturbation, free of what all perturbations do to the cells: the weights of ``wmse``. Mean and
-    spread of the rest follow from those of the groups; no cell is looked at again.
+    What is special to a perturbation, free of what all perturbations do to the cells: the weights of ``wmse`` (Mejia et
+    al., 2025). Mean and spread of the rest follow from those of the groups; no cell is looked at again.
 
     Parameters
     ----------
@@ -189,26 +190,14 @@ def against_rest(
     DataError
         ``bulk`` has no row of one of the names.
     """
-    every = [name for name in bulk.mean.index if name != control]
-    wanted = every if perturbations is None else list(perturbations)
+    others = rest(bulk, control=control)
+    wanted = list(others.mean.index) if perturbations is None else list(perturbations)
     _require_rows(bulk, wanted)
-    mean, std, n = _figures(bulk, every)
-    # about the grand mean, so that no digits are lost where means are large and spreads small
-    grand = (np.nan_to_num(mean) * n).sum(axis=0) / max(n.sum(), 1.0)
-    sums = np.where(n > 0, n * (mean - grand), 0.0)
-    squares = np.where(n > 1, (n - 1) * std**2, 0.0) + np.where(n > 0, n * (mean - grand) ** 2, 0.0)
-    rest_n = n.sum() - n
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shift = (sums.sum(axis=0) - sums) / rest_n
-        spread = np.maximum(squares.sum(axis=0) - squares - rest_n * shift**2, 0.0) / (rest_n - 1)
-    # what subtraction leaves of nothing
-    spread[spread <= 1e-12 * np.maximum(grand**2, squares.sum(axis=0) / max(n.sum(), 1.0))] = 0.0
-    score, p_value = _welch(mean, std, n, grand + shift, np.sqrt(spread), rest_n)
-    rows = [every.index(name) for name in wanted]
+    score, p_value = _welch(*_figures(bulk, wanted), *_figures(others, wanted))
     index, genes = _index(wanted), bulk.mean.columns
     return (
-        pd.DataFrame(score[rows], index=index, columns=genes),
-        pd.DataFrame(adjusted(p_value[rows]), index=index, columns=genes),
+        pd.DataFrame(score, index=index, columns=genes),
+        pd.DataFrame(adjusted(p_value), index=index, columns=genes),
     )
 
 

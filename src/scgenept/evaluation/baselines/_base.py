@@ -54,6 +54,11 @@ class Baseline(ABC):
     """Fewest training perturbations to be fitted to."""
     _training: Training | None = None
 
+    @property
+    def is_fitted(self) -> bool:
+        """Whether it can predict."""
+        return self._training is not None
+
     def fit(self, adata: AnnData, *, rng: RNGLike = 0) -> Self:
         """Fit to the cells of the training split.
 
