@@ -384,7 +384,8 @@ def summary(results: pd.DataFrame) -> pd.DataFrame:
 
 def differences(results: pd.DataFrame, against: str) -> pd.DataFrame:
     """Return, per recipe, median and range over seeds of its scores less those of another on the same split."""
-    networks = results.xs("all", level="stratum").drop(index=[""], level="recipe")[SCORES]
+    networks = results.xs("all", level="stratum")[SCORES]
+    networks = networks[networks.index.get_level_values("recipe") != ""]
     other = networks.xs("network", level="predictor").xs(against, level="recipe")
     change = networks.reset_index(["predictor", "recipe"]).set_index(["predictor", "recipe"], append=True)
     base = other.reindex(change.index.droplevel(["predictor", "recipe"])).to_numpy()

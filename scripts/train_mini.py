@@ -67,7 +67,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=FOLDER)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--measure", action="store_true", help="only score the model in --out again")
-    parser.add_argument("--folds", action="store_true", help="only compare networks, with a third of the epochs of stage one")
+    parser.add_argument(
+        "--folds", action="store_true", help="only compare networks, with a third of the epochs of stage one"
+    )
     arguments = parser.parse_args()
     settings.device = "cpu"
 
