@@ -81,6 +81,7 @@ RECIPES = {
     "averaging": Recipe(plan={**FASTER, "averaging": 0.98}),
     "no_dropout": Recipe(plan=FASTER, architecture={"dropout": 0.0}),
     # together
+    "change_offset": Recipe(plan=FASTER, architecture={"decoder": "residual", "gene_offset": True}),
     "together": Recipe(plan={**FASTER, "targets": "mean", "averaging": 0.98}, architecture={"gene_offset": True}),
     "together_language_only": Recipe(
         plan={**FASTER, "targets": "mean", "averaging": 0.98}, architecture={"gene_offset": True}, variant="go_c"

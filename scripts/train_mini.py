@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--measure", action="store_true", help="only score the model in --out again")
     parser.add_argument(
-        "--folds", action="store_true", help="only compare networks, with a third of the epochs of stage one"
+        "--folds", action="store_true", help="only compare networks, with a quarter of the epochs of stage one"
     )
     arguments = parser.parse_args()
     settings.device = "cpu"
@@ -117,9 +117,9 @@ def highest_genes(observed: pd.DataFrame) -> list[str]:
 
 
 def compare(language: np.lib.npyio.NpzFile, observed: pd.DataFrame, controls: np.ndarray, seed: int) -> None:
-    """Print scores of the first stage, with a third of its epochs, on folds of the training perturbations."""
+    """Print scores of the first stage, with a quarter of its epochs, on folds of the training perturbations."""
     names = np.random.default_rng(seed).permutation([name for name in observed.index if name != CONTROL])
-    plan = replace(FIRST, epochs=FIRST.epochs // 3, decay=FIRST.decay**3)
+    plan = replace(FIRST, epochs=FIRST.epochs // 4, decay=FIRST.decay**4)
     rows = []
     for fold in range(N_FOLDS):
         held_out = list(names[fold::N_FOLDS])

@@ -100,7 +100,8 @@ def starting_model(start: ScGenePT | None, wish: Wish, examples: Examples, setup
         model, tables = from_pretrained(start, recipe, texts, architecture, card=card, seed=seed)
     for table in tables:
         logger.info("%s: %d tokens have no text (%s)", table.name, len(table.without_text), listing(table.without_text))
-    set_gene_offset(model, examples.train.genes, examples.training_mean)
+    changes = model.network.config.decoder == "residual"
+    set_gene_offset(model, examples.train.genes, examples.training_change if changes else examples.training_mean)
     return model
 
 
