@@ -9,7 +9,9 @@ import pytest
 import torch
 
 import scgenept as sgp
+from scgenept import _keys
 from scgenept._errors import DataError, UnknownGeneError, UnknownNameError
+from scgenept.data.records import write_record
 from scgenept.knowledge import KnowledgeSource
 from scgenept.nn import VARIANTS, Network
 from scgenept.weights.card import Card
@@ -137,25 +139,27 @@ def test_modalities_are_mixed_only_when_asked() -> None:
     assert model.card.modality == "CRISPRi, CRISPRa"
 
 
-@pytest.mark.parametrize("decoder", ["direct", "residual"])
-def test_offset_and_residual_start_from_what_is_known(decoder: Any) -> None:
+@pytest.mark.parametrize(("decoder", "gene_offset"), [("direct", True), ("residual", True), ("residual", False)])
+def test_offset_and_residual_start_from_what_is_known(decoder: Any, gene_offset: bool) -> None:
     adata = cells()
-    shape = sgp.tl.Architecture(
-        d_model=8, n_heads=2, d_hidden=8, n_layers=1, decoder=decoder, gene_offset=decoder == "direct"
-    )
+    adata.obs["line"] = np.where(np.arange(adata.n_obs) % 3 == 0, "x", "y")
+    write_record(adata, _keys.PAIRS, {"by": "line"})
+    shape = sgp.tl.Architecture(d_model=8, n_heads=2, d_hidden=8, n_layers=1, decoder=decoder, gene_offset=gene_offset)
     plan = sgp.tl.TrainingPlan(epochs=1, batch_size=8, learning_rate=1e-30)
     model = train(adata, architecture=shape, plan=plan)
     controls = adata[adata.obs["is_control"]].copy()
     sgp.tl.predict_perturbation(controls, "KLF1", model=model)
-    if decoder == "residual":
-        np.testing.assert_allclose(controls.layers["KLF1"], controls.X.toarray(), atol=1e-6)
-    else:
-        training = adata[(adata.obs["split"] == "train") & ~adata.obs["is_control"]]
-        means = [
-            np.asarray(training[training.obs["perturbation"] == name].X.mean(axis=0)).ravel()
-            for name in sorted(set(training.obs["perturbation"]))
-        ]
-        np.testing.assert_allclose(controls.layers["KLF1"][0], np.mean(means, axis=0), atol=1e-5)
+    table = adata.to_df().assign(**adata.obs[["perturbation", "line", "is_control"]])
+    genes = list(adata.var_names)
+    own = table[table["is_control"]].groupby("line")[genes].mean()
+    training = table[(adata.obs["split"] == "train") & ~table["is_control"]]
+    means, changes = [], []
+    for _, part in training.groupby("perturbation", observed=True):
+        means.append(part[genes].mean())
+        changes.append((part[genes] - own.loc[part["line"]].to_numpy()).mean())
+    level = np.mean(means if decoder == "direct" else changes, axis=0) if gene_offset else 0
+    start = controls.to_df().to_numpy() if decoder == "residual" else 0
+    np.testing.assert_allclose(controls.layers["KLF1"], np.broadcast_to(start + level, controls.shape), atol=1e-5)
 
 
 def test_offset_and_residual_survive_saving_and_are_not_exported(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from .._errors import CheckpointError, ScGenePTError
-from .float_unpickler import FloatUnpickler, encode
+from ..pickles.float_unpickler import FloatUnpickler, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

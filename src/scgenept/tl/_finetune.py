@@ -73,7 +73,8 @@ def finetune(  # noqa: PLR0913  (each is a choice of its own; recipe, sizes and 
         ``"go_c_counts"`` (text, no gene tokens). A fine-tuned ``init`` keeps its own.
     init
         ``"scgpt"``: pretrained scGPT, downloaded once. A model, or the name or path of one: pretrained weights are
-        completed by what the variant adds, fine-tuned ones are trained further. ``None``: fresh weights.
+        completed by what the variant adds, fine-tuned ones are trained further. ``None``: fresh weights, which want a
+        higher learning rate (1e-3) and a decoder that starts from what is known; see :class:`Architecture`.
     language
         Knowledge about genes to add at the input: any number of sources of any width
         (:class:`scgenept.knowledge.KnowledgeSource`, or what :func:`scgenept.knowledge.load` takes). By default the

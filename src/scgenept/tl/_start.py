@@ -107,7 +107,8 @@ def starting_model(start: ScGenePT | None, wish: Wish, examples: Examples, setup
         model = from_nothing(vocabulary, recipe, texts, architecture, card=card, seed=seed)
     else:
         model = from_pretrained(start, recipe, texts, architecture, card=card, seed=seed)
-    set_gene_offset(model, examples.train.genes, examples.training_mean)
+    changes = model.network.config.decoder == "residual"
+    set_gene_offset(model, examples.train.genes, examples.training_change if changes else examples.training_mean)
     return model
 
 

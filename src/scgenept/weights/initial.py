@@ -44,7 +44,8 @@ class Architecture:
         ``"direct"`` predicts expression, as published; ``"residual"`` the change of the control cell.
     gene_offset
         Add one learned number per gene, started at the mean of the training perturbations, so that an untrained
-        network already predicts that mean.
+        network already predicts that mean. With ``decoder="residual"`` it starts at their mean change over the controls
+        of their context, which the mean of the training perturbations is made of where there are several contexts.
     """
 
     d_model: int | None = None
