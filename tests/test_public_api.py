@@ -20,7 +20,12 @@ DOORS = ("datasets", "get", "metrics", "models", "pl", "pp", "tl")
 ROOT = Path(__file__).parents[1]
 
 # A model or a score is named in full at the call; these take what they compare, or an origin, by position.
-POSITIONALS = {"pearson_delta": 3, "pearson_delta_ref_mean": 3, "pds_cosine": 3, "wmse": 3}
+THREE = (
+    "correct_direction", "de_auprc", "de_recall_at_k", "direction_agreement", "fold_change_gap", "interval_coverage",
+    "lfc_nmae", "mean_sigma", "non_additive_auprc", "non_additivity_correlation", "opposite_direction", "pds_cosine",
+    "pearson_delta", "pearson_delta_ref_mean", "top_k_overlap", "weighted_r2_delta", "within_range", "wmse",
+)  # fmt: skip
+POSITIONALS = dict.fromkeys(THREE, 3)
 # setup_perturbations writes down an experiment, predict_perturbation what to predict from and where to write it.
 MANY_PARAMETERS = {"finetune", "predict_perturbation", "setup_perturbations", "top_genes"}
 # An example would need a download, or somebody's checkpoint.
