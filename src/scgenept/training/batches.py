@@ -138,7 +138,7 @@ class PairBatches:
         extra = self._extra_ids[labels]
         used = (extra >= 0).sum(axis=1)
         extra = extra[:, : used.max(initial=0)]
-        flags = self._flags[labels] if genes is None else self._flags[np.ix_(labels, genes)]
+        flags = self._flags[labels] if genes is None else self._flags[labels].take(genes, axis=1)
         return Batch(
             token_ids=self._token_ids if genes is None else self._token_ids[torch.from_numpy(genes)],
             values=both[: len(examples)],

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-import numpy as np
 import torch
 
 if TYPE_CHECKING:
+    import numpy as np
     import scipy.sparse as sp
     from torch import Tensor
 
@@ -33,7 +33,7 @@ class HostCells:
     def take(self, rows: np.ndarray, genes: np.ndarray | None) -> Tensor:
         """Return rows x genes, float32, on the CPU."""
         dense = self._values[rows].toarray()
-        return torch.from_numpy(dense if genes is None else np.ascontiguousarray(dense[:, genes]))
+        return torch.from_numpy(dense if genes is None else dense.take(genes, axis=1))
 
 
 class DeviceCells:
