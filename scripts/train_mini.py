@@ -33,8 +33,8 @@ import torch
 
 from scgenept import Perturbation, datasets, metrics, settings
 from scgenept.data.pairs import Pairs
-from scgenept.evaluation import baselines
 from scgenept.genes.vocabulary import Vocabulary
+from scgenept.models import baselines
 from scgenept.nn import LanguageSource, Network, NetworkConfig
 from scgenept.prediction.engine import Engine, predict_cells
 from scgenept.registry import fetch
@@ -188,11 +188,9 @@ def measure(
         cells = predict_cells(model.network, tokens, lambda a, b: controls[a:b], len(controls), engine=engine).values
         return cells.mean(axis=0, dtype=np.float64)
 
-    predictors = {
-        model.name: pd.DataFrame([network(name) for name in everything], index=everything, columns=genes),
-        "additive": baselines.additive(train_table, control, everything),
-        "mean": baselines.mean(train_table, control, everything),
-        "no_change": baselines.no_change(train_table, control, everything),
+    predictors = {model.name: pd.DataFrame([network(name) for name in everything], index=everything, columns=genes)} | {
+        name: baselines.load(name).fit_pseudobulks(train_table, control).predict_pseudobulks(everything)
+        for name in ("additive", "mean", "no_change")
     }
     targets = sorted({gene for name in everything for gene in name.split("+")} & set(genes))
     rows = []

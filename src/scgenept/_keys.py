@@ -17,10 +17,12 @@ CONTROL_CELL: Final = "control_cell"
 SPLIT: Final = "split"
 SPLIT_SUBGROUP: Final = "split_subgroup"
 SIMULATED: Final = "simulated"
+N_WITHOUT_EMBEDDING: Final = "n_without_embedding"
 
 # layers
 COUNTS: Final = "counts"
 CONTROL_LAYER: Final = "control"
+STD: Final = "std"
 
 # var
 IN_TRAINING: Final = "in_training"
@@ -39,6 +41,8 @@ SOURCE: Final = "source"
 PREPARE: Final = "prepare"
 PREDICTIONS: Final = "predictions"
 OBSERVED: Final = "observed"
+REPORT: Final = "report"
+BASELINE: Final = "baseline"
 MATCHES: Final = "gene_matches"
 PAIRS: Final = "pairs"
 

@@ -125,7 +125,7 @@ def test_interpolated_duplicate_equals_a_loop(kind: type) -> None:
     assert predicted.loc["lonely"].isna().all()  # no cell of it is in the first half
     sparse_cells = cells()
     labels = sparse_cells.obs[_keys.PERTURBATION].astype(str).to_numpy()
-    in_first = references._Draw(sparse_cells, layer=None, by=None, rng=7).first_half()
+    in_first = references.Draw(sparse_cells, layer=None, by=None, rng=7).first_half()
     for name in ("A", "B", "nothing"):
         np.testing.assert_allclose(
             sparse_cells.X.toarray()[in_first & (labels == name)].mean(axis=0), first.loc[name], rtol=1e-12

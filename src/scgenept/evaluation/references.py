@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -123,7 +124,7 @@ def halves(
     ------
     Two tables of means, labels x genes in the unit of the cells; NaN where a half has no cells.
     """
-    draw = _Draw(adata, layer=layer, by=by, rng=rng)
+    draw = Draw(adata, layer=layer, by=by, rng=rng)
     while True:
         in_first = draw.first_half()
         yield draw.table(draw.means(in_first)), draw.table(draw.means(~in_first))
@@ -175,7 +176,7 @@ def interpolated_duplicate(
     if reference_mean is not None and list(reference_mean.index) != list(adata.var_names):
         msg = "reference_mean does not list the genes of adata in their order. Bring it there with .reindex."
         raise DataError(msg)
-    draw = _Draw(adata, layer=layer, by=by, rng=rng)
+    draw = Draw(adata, layer=layer, by=by, rng=rng)
     while True:
         in_first = draw.first_half()
         bulk = draw.pseudobulk(in_first)
@@ -215,18 +216,26 @@ def interpolate(duplicate: pd.DataFrame, p_adjusted: pd.DataFrame, mean: pd.Seri
     return weight * duplicate + (1.0 - weight) * mean
 
 
-class _Draw:
+class Draw:
     """The labelled cells of an AnnData, to be cut in halves again and again."""
 
     def __init__(self, adata: AnnData, *, layer: str | None, by: str | None, rng: RNGLike) -> None:
         codes, found = pd.factorize(perturbation_labels(adata, by=by), sort=True)
         labelled = np.flatnonzero(codes >= 0)
-        self.cells: Any = expression(adata, layer)[labelled]
+        cells = expression(adata, layer)[labelled]
+        self.cells: Any = cells.tocsr() if sparse.issparse(cells) else np.asarray(cells)
         self.codes = codes[labelled]
         self.index = pd.Index([str(name) for name in found], name=_keys.PERTURBATION)
         self.genes = adata.var_names
         self._sizes = np.bincount(self.codes, minlength=len(self.index))
         self._rng = np.random.default_rng(rng)
+
+    @cached_property
+    def squares(self) -> Any:
+        """Squared values of the cells, float64."""
+        if sparse.issparse(self.cells):
+            return self.cells.astype(np.float64).power(2)
+        return np.square(self.cells, dtype=np.float64)
 
     def first_half(self) -> Any:
         """Say of each cell whether it is in the first half: a cell's random place within its label decides."""
@@ -244,7 +253,7 @@ class _Draw:
         """Return mean, spread and number of the chosen cells of each label."""
         n = np.bincount(self.codes[chosen], minlength=len(self.index))
         mean = self.means(chosen)
-        squares = _means(_squared(self.cells), self.codes, chosen, len(self.index))
+        squares = _means(self.squares, self.codes, chosen, len(self.index))
         with np.errstate(invalid="ignore", divide="ignore"):
             variance = np.maximum(squares - mean**2, 0.0) * (n / (n - 1.0))[:, None]
         # what subtraction leaves of nothing
@@ -254,13 +263,8 @@ class _Draw:
         return Pseudobulk(mean=self.table(mean), std=self.table(np.sqrt(variance)), n=number)
 
     def table(self, values: Any) -> pd.DataFrame:
+        """Label rows and columns."""
         return pd.DataFrame(values, index=self.index, columns=self.genes)
-
-
-def _squared(cells: Any) -> Any:
-    if sparse.issparse(cells):
-        return cells.astype(np.float64).power(2)
-    return np.square(np.asarray(cells, dtype=np.float64))
 
 
 def _means(cells: Any, codes: Any, chosen: Any, n_labels: int) -> Any:

@@ -1,20 +1,31 @@
-"""Tools: predict how cells respond, train models of your own."""
+"""Tools: predict how cells respond, train models of your own, judge predictions."""
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ..evaluation.report import Report
 from ..prediction.engine import Engine
 from ..training.hardware import Hardware
 from ..training.plan import TrainingPlan
 from ..weights.initial import Architecture
+from ._evaluate import evaluate
 from ._predict_perturbation import predict_perturbation
 
 if TYPE_CHECKING:
     from ._finetune import finetune
 
-__all__ = ["Architecture", "Engine", "Hardware", "TrainingPlan", "finetune", "predict_perturbation"]
+__all__ = [
+    "Architecture",
+    "Engine",
+    "Hardware",
+    "Report",
+    "TrainingPlan",
+    "evaluate",
+    "finetune",
+    "predict_perturbation",
+]
 
 
 def __getattr__(name: str) -> Any:

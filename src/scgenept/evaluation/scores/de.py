@@ -200,7 +200,7 @@ def top_k_overlap(predicted: Pseudobulks, observed: Pseudobulks, control: GeneVe
 
 def average_precision(strength: FloatArray, truth: BoolArray) -> FloatArray:
     """Average precision row by row; equal strengths are one step of the curve."""
-    order = np.argsort(-strength, axis=1, kind="stable")
+    order = np.argsort(-strength, axis=1)
     ranked, hits = np.take_along_axis(strength, order, axis=1), np.take_along_axis(truth, order, axis=1)
     n_genes = strength.shape[1]
     last_of_tie = np.ones(ranked.shape, dtype=bool)
