@@ -57,6 +57,16 @@ def original_labels(key: str) -> str:
     return f"{key}_original"
 
 
+INTERVAL_SOURCE: Final = "interval_source"
+INTERVAL_LEVEL: Final = "interval_level"
+"""Fields of the record of a prediction that has an interval."""
+
+
+def interval_varm(key: str) -> str:
+    """Return the ``varm`` key of the interval that belongs to the prediction ``key``."""
+    return f"{key}_interval"
+
+
 def embedding_obsm(key: str) -> str:
     """Return the ``obsm`` key of the cell embedding that belongs to the prediction ``key``."""
     return f"X_{key}"

@@ -6,11 +6,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from ..evaluation.report import Report
+from ..evaluation.uncertainty import IntervalReport, Uncertainty
 from ..prediction.engine import Engine
 from ..training.hardware import Hardware
 from ..training.plan import TrainingPlan
 from ..weights.initial import Architecture
+from ._calibrate import calibrate
 from ._evaluate import evaluate
+from ._evaluate_intervals import evaluate_intervals
 from ._predict_perturbation import predict_perturbation
 
 if TYPE_CHECKING:
@@ -20,9 +23,13 @@ __all__ = [
     "Architecture",
     "Engine",
     "Hardware",
+    "IntervalReport",
     "Report",
     "TrainingPlan",
+    "Uncertainty",
+    "calibrate",
     "evaluate",
+    "evaluate_intervals",
     "finetune",
     "predict_perturbation",
 ]
