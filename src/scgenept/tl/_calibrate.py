@@ -76,9 +76,12 @@ def calibrate(
     -------
     A calibrated model that shares the network of ``model``: its weights and their hash are the same, ``calibration``
     holds the errors, and ``card.calibration`` one row per stratum and level: ``stratum``, ``level``, ``n``, ``group``
-    (``"all"`` where pooled), ``n_group``, ``quantile`` (median over genes), and ``coverage`` when each perturbation is
-    left out of its own calibration. ``model.save`` keeps both. A model given as object is not changed; given as a path,
-    its folder gets ``calibration.safetensors`` and the new card. ``adata`` is not changed.
+    (``"all"`` where pooled), ``n_group``, ``quantile`` (median over genes) and, where pooled, ``pooled_coverage`` of
+    the perturbations of the stratum when each is left out. How often the intervals cover is for test perturbations to
+    say: :func:`evaluate_intervals`.
+
+    A model given as object is not changed; ``.save`` of the one returned keeps the calibration. A model given as a path
+    has ``calibration.safetensors`` and the new card written into its folder. ``adata`` is not changed.
 
     Raises
     ------
@@ -106,6 +109,9 @@ def calibrate(
     >>> [(row["stratum"], row["n"]) for row in model.card.calibration]
     [('combo_seen1', 1), ('unseen_single', 1)]
     """
+    if not len(levels):
+        msg = "levels is empty: name one at least, such as 0.9."
+        raise DataError(msg)
     for level in levels:
         require_level(level)
     loaded = load_model(model)
@@ -152,8 +158,8 @@ def calibrate(
 
 
 def _require_enough(n: int, levels: Sequence[float]) -> None:
-    if not len(levels) or n < n_needed(min(levels)):
-        need = ", ".join(f"{n_needed(level)} for {level:.4g}" for level in sorted(levels)) or "at least one level"
+    if n < n_needed(min(levels)):
+        need = ", ".join(f"{n_needed(level)} for {level:.4g}" for level in sorted(levels))
         msg = f"{n} calibration perturbations are too few: intervals take {need}. Hold out more."
         raise DataError(msg)
 

@@ -110,10 +110,10 @@ def test_one_quantile_for_all_would_fail_the_hard_stratum() -> None:
 def test_small_strata_are_pooled_and_the_whole_still_covers() -> None:
     """2,000 new perturbations in the proportions of the calibration, two strata of it too small for 90 %."""
     rng, spread = np.random.default_rng(3), np.geomspace(0.05, 2, 30)
-    sizes = {"a": 20, "b": 12, "c": 6, "d": 3}
+    sizes = {"a": 29, "b": 12, "c": 6, "d": 3}
     strata = np.repeat(list(sizes), list(sizes.values()))
     found: dict[str, list[float]] = {name: [] for name in sizes}
-    for _ in range(50):
+    for _ in range(40):
         predicted, truth = draw(rng, len(strata), strata, 30)
         stored = calibration(np.abs(truth - predicted) / scale(spread, predicted), strata.tolist(), spread)
         predicted, truth = draw(rng, len(strata), strata, 30)
@@ -121,9 +121,9 @@ def test_small_strata_are_pooled_and_the_whole_still_covers() -> None:
             found[stratum].append(covered(stored, stratum, mean, true))
     everything = np.concatenate(list(found.values()))
     assert len(everything) >= 2000
-    assert 0.88 <= everything.mean() <= 0.94
+    assert 0.88 <= everything.mean() <= 0.92
     # those with enough of their own, b with ceil(13 * 0.9) / 13 = 12 / 13
-    assert np.mean(found["a"]) == pytest.approx(19 / 21, abs=0.02)
+    assert np.mean(found["a"]) == pytest.approx(27 / 30, abs=0.02)
     assert np.mean(found["b"]) == pytest.approx(12 / 13, abs=0.02)
     assert min(np.mean(found["c"]), np.mean(found["d"])) > 0.88
 
@@ -185,22 +185,27 @@ def test_scale_and_spread() -> None:
     assert np.isfinite(control_spread([np.nan, 1.0], 2)).all()
 
 
-def test_the_table_leaves_each_perturbation_out() -> None:
+def test_the_table_leaves_each_perturbation_of_a_pooled_stratum_out() -> None:
     rng = np.random.default_rng(3)
     scores, strata = rng.exponential(size=(23, 6)), ["a"] * 20 + ["b"] * 3
     table = calibration_table(calibration(scores, strata), [0.9, 0.5])
-    assert [(row["stratum"], row["level"], row["n"], row["group"]) for row in table] == [
-        ("a", 0.5, 20, "a"),
-        ("a", 0.9, 20, "a"),
-        ("b", 0.5, 3, "b"),
-        ("b", 0.9, 3, "all"),
+    assert [(row["stratum"], row["level"], row["n"], row["group"], row["n_group"]) for row in table] == [
+        ("a", 0.5, 20, "a", 20),
+        ("a", 0.9, 20, "a", 20),
+        ("b", 0.5, 3, "b", 3),
+        ("b", 0.9, 3, "all", 23),
     ]
     stored = scores.astype(np.float32).astype(float)
-    inside = [
-        np.mean([stored[i, g] <= slow_quantile(np.delete(stored[:20, g], i).tolist(), 90) for g in range(6)])
-        for i in range(20)
-    ]
-    assert table[1]["coverage"] == pytest.approx(np.mean(inside))
-    alone = calibration_table(calibration(scores[:9], ["a"] * 9), [0.9])[0]
-    assert np.isnan(alone["coverage"])  # eight others are too few
+    inside = []
+    for i in (20, 21, 22):
+        others = np.delete(stored, i, axis=0)
+        for gene in range(6):
+            bound = max(slow_quantile(others[:, gene].tolist(), 90), *others[20:, gene])
+            inside.append(stored[i, gene] <= bound)
+    assert table[3]["pooled_coverage"] == pytest.approx(np.mean(inside))
+    assert np.isnan([row["pooled_coverage"] for row in table[:3]]).all()
+    expected = [slow_quantile(stored[:20, gene].tolist(), 90) for gene in range(6)]
+    assert table[1]["quantile"] == pytest.approx(np.median(expected))
+    alone = calibration_table(calibration(scores[:4], ["a"] * 2 + ["b"] * 2), [0.8])[0]
+    assert np.isnan(alone["pooled_coverage"])  # three others are too few
     assert np.isfinite(alone["quantile"])

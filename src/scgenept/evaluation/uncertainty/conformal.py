@@ -183,8 +183,9 @@ def calibration_table(calibration: Calibration, levels: Sequence[float]) -> list
     -------
     ``stratum``; ``level``; ``n`` calibration perturbations of the stratum; ``group`` that the quantile is from, the
     stratum itself or ``"all"``, with ``n_group`` perturbations; ``quantile``, the median over genes, in units of
-    :func:`scale` (NaN where even all of them are too few); and ``coverage``, the mean over the perturbations of the
-    stratum of the share of genes covered when each is left out of its own calibration.
+    :func:`scale` (NaN where even all of them are too few); and, where pooled, ``pooled_coverage``: the mean over the
+    perturbations of the stratum of the share of genes covered when each is left out. (In a group of its own that is
+    mere counting, the same for any model; test perturbations measure it.)
     """
     scores = np.asarray(calibration.scores, dtype=np.float64)
     strata = np.array(calibration.strata, dtype=object)
@@ -194,7 +195,8 @@ def calibration_table(calibration: Calibration, levels: Sequence[float]) -> list
         for level in sorted(levels):
             found = stratum_quantile(scores, strata, stratum, level)
             reached = bool(np.isfinite(found.values).all())
-            left_out = [_covered_when_left_out(scores, strata, i, level) for i in members.tolist()]
+            is_pooled = found.group == ALL
+            left_out = [_covered_when_left_out(scores, strata, i, level) for i in members.tolist()] if is_pooled else []
             rows.append(
                 {
                     "stratum": str(stratum),
@@ -203,7 +205,7 @@ def calibration_table(calibration: Calibration, levels: Sequence[float]) -> list
                     "group": found.group,
                     "n_group": found.n,
                     "quantile": float(np.median(found.values)) if reached else float("nan"),
-                    "coverage": float(np.mean(left_out)),
+                    "pooled_coverage": float(np.mean(left_out)) if is_pooled else float("nan"),
                 }
             )
     return rows
