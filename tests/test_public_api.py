@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 # A model or a score is named in full at the call; these take what they compare, or an origin, by position.
 POSITIONALS = {"pearson_delta": 3, "pearson_delta_ref_mean": 3, "pds_cosine": 3, "wmse": 3}
 # setup_perturbations writes down an experiment, predict_perturbation what to predict from and where to write it.
-MANY_PARAMETERS = {"predict_perturbation", "setup_perturbations", "top_genes"}
+MANY_PARAMETERS = {"knowledge_map", "predict_perturbation", "setup_perturbations", "top_genes"}
 # An example would need a download, or somebody's checkpoint.
 NO_EXAMPLE = {"adamson", "from_checkpoint", "load_default", "norman", "norman_subset"}
 
