@@ -13,7 +13,7 @@ GENES = [f"GENE{i:02d}" for i in range(40)]
 OUTSIDE = ["OUTA", "OUTB"]
 
 
-def small_model(genes: list[str] | None = None, **card: object) -> ScGenePT:
+def small_model(genes: list[str] | None = None, *, dropout: float = 0.2, **card: object) -> ScGenePT:
     """A seeded network that knows ``genes`` and two more that are measured nowhere."""
     names = list(genes or GENES)
     vocabulary = Vocabulary([*names, *OUTSIDE, "<pad>", "<cls>", "<eoc>"])
@@ -25,6 +25,7 @@ def small_model(genes: list[str] | None = None, **card: object) -> ScGenePT:
         n_heads=2,
         d_hidden=16,
         n_layers=2,
+        dropout=dropout,
     )
     facts = {"modality": "CRISPRa", "cell_type": "K562", "dataset": "toy", "token_mapping": "alias", **card}
     return ScGenePT(Network.initialised(config).eval(), vocabulary, Card("small", **facts), genes=names)  # type: ignore[arg-type]

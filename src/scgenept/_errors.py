@@ -48,6 +48,10 @@ class DeviceError(ScGenePTError, ValueError):
     """The compute device does not exist or does not suffice."""
 
 
+class TrainingError(ScGenePTError, RuntimeError):
+    """Training cannot go on, or cannot begin where it should."""
+
+
 class MissingExtraError(ScGenePTError, ImportError):
     """An optional dependency is not installed."""
 

@@ -17,10 +17,12 @@ CONTROL_CELL: Final = "control_cell"
 SPLIT: Final = "split"
 SPLIT_SUBGROUP: Final = "split_subgroup"
 SIMULATED: Final = "simulated"
+N_WITHOUT_EMBEDDING: Final = "n_without_embedding"
 
 # layers
 COUNTS: Final = "counts"
 CONTROL_LAYER: Final = "control"
+STD: Final = "std"
 
 # var
 IN_TRAINING: Final = "in_training"
@@ -39,7 +41,12 @@ SOURCE: Final = "source"
 PREPARE: Final = "prepare"
 PREDICTIONS: Final = "predictions"
 OBSERVED: Final = "observed"
+REPORT: Final = "report"
+BASELINE: Final = "baseline"
 MATCHES: Final = "gene_matches"
+DE: Final = "de"
+CORRECTIONS: Final = "corrections"
+PAIRS: Final = "pairs"
 
 
 def prediction_layer(perturbation: str) -> str:
@@ -50,6 +57,11 @@ def prediction_layer(perturbation: str) -> str:
 def original_labels(key: str) -> str:
     """Return the ``obs`` key that keeps a user's labels where canonical ones took their place."""
     return f"{key}_original"
+
+
+def subgroup_of(key: str) -> str:
+    """Return the ``obs`` key of the subgroup that belongs to the split ``key``."""
+    return f"{key}_subgroup"
 
 
 def embedding_obsm(key: str) -> str:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from scgenept._device import available_devices, resolve_device
 from scgenept._errors import DeviceError, UnknownGeneError
 from scgenept.genes.vocabulary import Vocabulary
 from scgenept.nn import VARIANTS, Network
 from scgenept.perturbation import Perturbation
 from scgenept.prediction import engine as engine_module
-from scgenept.prediction.device import available_devices, resolve_device
 from scgenept.prediction.engine import Engine, predict_cells
 from scgenept.weights.card import Card
 from scgenept.weights.model import ScGenePT
@@ -117,11 +117,11 @@ def test_running_out_of_memory_halves_the_batch(
     expected = predict(model, cells)
     forward, sizes = engine_module._forward, []
 
-    def small_only(body: object, embedding: object, flags: object, block: np.ndarray, device: object) -> object:
+    def small_only(body: object, embedding: object, offset: object, flags: object, block: np.ndarray) -> object:
         sizes.append(len(block))
         if len(block) > 5:
             raise torch.OutOfMemoryError
-        return forward(body, embedding, flags, block, device)  # type: ignore[arg-type]
+        return forward(body, embedding, offset, flags, block)  # type: ignore[arg-type]
 
     monkeypatch.setattr(engine_module, "_forward", small_only)
     np.testing.assert_allclose(predict(model, cells, batch_size=64), expected, atol=2e-6)

@@ -13,8 +13,8 @@ def describe_installation() -> str:
     """Return versions, device and cache, one line each."""
     import platform
 
+    from .._device import available_devices, resolve_device
     from ..models import available
-    from ..prediction.device import available_devices, resolve_device
 
     lines = [f"python      {platform.python_version()} on {platform.platform()}"]
     for name in PACKAGES:

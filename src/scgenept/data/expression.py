@@ -43,7 +43,7 @@ def as_float32(values: Any) -> Any:
     """Return values in memory as float32: csr from any sparse storage, numpy from any dense one."""
     loaded = values if sp.issparse(values) or isinstance(values, np.ndarray) else values[:]
     if sp.issparse(loaded):
-        return loaded.tocsr().astype(np.float32)
+        return loaded.tocsr().astype(np.float32, copy=False)
     return np.asarray(loaded, dtype=np.float32)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from .._errors import CheckpointError, DownloadError, UnknownNameError, listing, near_names
 from .._settings import settings
@@ -12,7 +12,10 @@ from ..nn import VARIANTS
 from ..registry import fetch
 from ..weights.folder import is_folder, load_folder
 from ..weights.original import is_scgpt_folder, read_checkpoint, read_scgpt_folder
-from ._catalog import MINI, catalog, mini_folder, official_card
+from ._catalog import MINI, PRETRAINED, catalog, mini_folder, official_card
+
+RUN_MODEL: Final = "model"
+"""Where a run of training puts its model."""
 
 if TYPE_CHECKING:
     import os
@@ -29,7 +32,8 @@ def load(name_or_path: str | os.PathLike[str], dataset: str | None = None) -> Sc
     name_or_path
         A name of :func:`scgenept.models.available` (``"scgenept_go_c"``, ``"scgenept_go_c:norman"``,
         ``"scgenept-mini"``) or the path of a folder written by :meth:`ScGenePT.save`. Official models are
-        downloaded once, with their vocabulary; no embedding file is needed.
+        downloaded once, with their vocabulary; no embedding file is needed. A folder that
+        :func:`scgenept.tl.finetune` kept its run in counts as the model in it.
     dataset
         The data set an official model was fine-tuned on: ``"norman"`` or ``"adamson"``.
 
@@ -53,6 +57,8 @@ def load(name_or_path: str | os.PathLike[str], dataset: str | None = None) -> Sc
     'K562'
     """
     path = Path(name_or_path).expanduser()
+    if is_folder(path / RUN_MODEL):
+        return load_folder(path / RUN_MODEL)
     if is_folder(path):
         return load_folder(path)
     if is_scgpt_folder(path):
@@ -67,6 +73,24 @@ def load(name_or_path: str | os.PathLike[str], dataset: str | None = None) -> Sc
         msg = f"{text} names the data set {of_name!r} and dataset= names {dataset!r}: give one of them."
         raise UnknownNameError(msg)
     return _load_known(_find(name, dataset or of_name or None))
+
+
+def load_pretrained() -> ScGenePT:
+    """Load pretrained scGPT, downloading it once.
+
+    Returns
+    -------
+    scGPT whole-human, to be fine-tuned; it predicts nothing by itself.
+
+    Raises
+    ------
+    DownloadError
+        Its files cannot be fetched.
+    """
+    checkpoint = fetch(f"{PRETRAINED}/best_model.pt")
+    for name in ("args.json", "vocab.json"):
+        fetch(f"{PRETRAINED}/{name}")
+    return read_scgpt_folder(checkpoint.parent)
 
 
 def load_default() -> ScGenePT:

@@ -47,7 +47,10 @@ class NetworkConfig:
         LayerNorm over the input sum. scGenePT has it, scGPT's own generator does not.
     decoder
         ``"direct"`` predicts the value, ``"affine"`` a slope and an offset on the input value
-        (scGPT's own generator).
+        (scGPT's own generator), ``"residual"`` the change of the input value.
+    gene_offset
+        One learned number per gene is added to what the decoder says: started at the mean of the training
+        controls, it leaves the network to learn changes only.
     """
 
     n_tokens: int
@@ -61,7 +64,8 @@ class NetworkConfig:
     counts: bool = True
     languages: tuple[LanguageSource, ...] = ()
     norm_sum: bool = True
-    decoder: Literal["direct", "affine"] = "direct"
+    decoder: Literal["direct", "affine", "residual"] = "direct"
+    gene_offset: bool = False
 
     def __post_init__(self) -> None:
         if self.d_model % self.n_heads:

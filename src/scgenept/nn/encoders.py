@@ -68,6 +68,13 @@ class DirectDecoder(nn.Module):
         return self.value(states_bgd).squeeze(-1)
 
 
+class ResidualDecoder(DirectDecoder):
+    """Gene states to the change of the input expression."""
+
+    def forward(self, states_bgd: Tensor, values_bg: Tensor) -> Tensor:
+        return values_bg + super().forward(states_bgd, values_bg)
+
+
 class AffineDecoder(nn.Module):
     """Gene states to slope and offset on the input expression, as scGPT's own generator."""
 

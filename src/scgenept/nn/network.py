@@ -11,12 +11,14 @@ import torch
 from torch import nn
 
 from .attention import TransformerLayer
-from .encoders import AffineDecoder, DirectDecoder, LanguageEncoder, ValueEncoder
+from .encoders import AffineDecoder, DirectDecoder, LanguageEncoder, ResidualDecoder, ValueEncoder
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from .config import NetworkConfig
+
+_DECODERS: dict[str, type[nn.Module]] = {"direct": DirectDecoder, "affine": AffineDecoder, "residual": ResidualDecoder}
 
 
 class GeneEmbedding(nn.Module):
@@ -41,6 +43,10 @@ class GeneEmbedding(nn.Module):
                 for source in config.languages
             }
         )
+        self.offset_table: nn.Embedding | None = None
+        if config.gene_offset:
+            self.offset_table = nn.Embedding(config.n_tokens, 1, padding_idx=config.pad_id)
+            nn.init.zeros_(self.offset_table.weight)
 
     def forward(self, token_ids: Tensor) -> Tensor:
         """Return the embedding of each token id, ``token_ids.shape`` x d_model."""
@@ -51,6 +57,10 @@ class GeneEmbedding(nn.Module):
         for encoder in self.languages.values():
             total = total + encoder(token_ids)
         return total
+
+    def offset(self, token_ids: Tensor) -> Tensor | None:
+        """Return the learned level of each gene, log1p, ``token_ids.shape``; ``None`` where the network has none."""
+        return None if self.offset_table is None else self.offset_table(token_ids).squeeze(-1).float()
 
 
 class Body(nn.Module):
@@ -69,7 +79,7 @@ class Body(nn.Module):
         self.layers = nn.ModuleList(
             TransformerLayer(d_model, config.n_heads, config.d_hidden, config.dropout) for _ in range(config.n_layers)
         )
-        self.decoder = DirectDecoder(d_model) if config.decoder == "direct" else AffineDecoder(d_model)
+        self.decoder = _DECODERS[config.decoder](d_model)
 
     def embed(self, gene_embedding: Tensor, values_bg: Tensor, flags_bg: Tensor) -> Tensor:
         """Return the normalised input sum, batch x genes x d_model."""
@@ -96,9 +106,10 @@ class Body(nn.Module):
             x_bgd = layer(x_bgd, padding_mask_bg)
         return x_bgd
 
-    def decode(self, states_bgd: Tensor, values_bg: Tensor) -> Tensor:
-        """Return predicted expression (log1p), batch x genes."""
-        return self.decoder(states_bgd, values_bg)
+    def decode(self, states_bgd: Tensor, values_bg: Tensor, offset: Tensor | None = None) -> Tensor:
+        """Return predicted expression (log1p), batch x genes; ``offset`` is that of :meth:`GeneEmbedding.offset`."""
+        decoded = self.decoder(states_bgd, values_bg)
+        return decoded if offset is None else decoded + offset
 
 
 class Network(nn.Module):
@@ -144,7 +155,7 @@ class Network(nn.Module):
         Predicted expression, log1p of counts per 1e4, batch x genes.
         """
         states_bgd = self.body.encode(self.genes(token_ids), values, perturbation_flags, padding_mask)
-        return self.body.decode(states_bgd, values)
+        return self.body.decode(states_bgd, values, self.genes.offset(token_ids))
 
     @staticmethod
     def cell_embedding(states_bgd: Tensor, padding_mask_bg: Tensor | None = None) -> Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 from .._errors import UnsafePickleError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -26,9 +26,13 @@ class FloatUnpickler(pickle.Unpickler):
         super().__init__(stream)
         self._source = source
 
+    def stand_ins(self) -> Mapping[tuple[str, str], Callable[..., object]]:
+        """Return what is called in place of each name that a pickle may ask for."""
+        return _STAND_INS
+
     def find_class(self, module: str, name: str) -> _StandIn:
         """Return a stand-in for one of numpy's own names, and refuse every other."""
-        stand_in = _STAND_INS.get((module.replace("numpy.core", "numpy._core"), name))
+        stand_in = self.stand_ins().get((module.replace("numpy.core", "numpy._core"), name))
         if stand_in is None:
             raise unsafe(self._source, f"{module}.{name}")
         return _StandIn(stand_in)
@@ -104,7 +108,7 @@ def _scalar(dtype: object, raw: object) -> float:
     return float("nan") if values is None else float(values[0])
 
 
-def _encode(text: object, encoding: object) -> bytes:
+def encode(text: object, encoding: object) -> bytes:
     """Protocols 0 to 2 write bytes as text in latin-1."""
     if not isinstance(text, str) or encoding != "latin1":
         msg = "bytes are not written in latin-1"
@@ -118,7 +122,7 @@ _STAND_INS: Final[dict[tuple[str, str], Callable[..., object]]] = {
     ("numpy._core.multiarray", "_reconstruct"): FloatArray,
     ("numpy._core.multiarray", "scalar"): _scalar,
     ("numpy._core.numeric", "_frombuffer"): _from_buffer,
-    ("_codecs", "encode"): _encode,
+    ("_codecs", "encode"): encode,
 }
 
 

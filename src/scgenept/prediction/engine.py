@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from .._device import is_out_of_memory, resolve_device
 from .._errors import DeviceError
 from .._settings import settings
-from .device import resolve_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -117,13 +117,14 @@ def predict_cells(
         tqdm(total=n_cells, desc=label, unit="cell", disable=settings.progress_disabled) as bar,
     ):
         gene_embedding, flags = tokens.embedding.to(device), tokens.flags.to(device)
+        offset = None if tokens.genes.offset is None else tokens.genes.offset.to(device)
         start = 0
         while start < n_cells:
             stop = min(start + batch_size, n_cells)
             try:
-                predicted, states_mean = _forward(body, gene_embedding, flags, read_cells(start, stop), device)
+                predicted, states_mean = _forward(body, gene_embedding, offset, flags, read_cells(start, stop))
             except RuntimeError as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 if stop - start == 1:
                     msg = (
@@ -139,19 +140,15 @@ def predict_cells(
     return PredictedCells(values, embedding)
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
 def _forward(
-    body: Body, gene_embedding: Tensor, flags_g: Tensor, cells_bg: np.ndarray, device: torch.device
+    body: Body, gene_embedding: Tensor, offset_g: Tensor | None, flags_g: Tensor, cells_bg: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     n_measured = cells_bg.shape[1]
     n_extra = len(flags_g) - n_measured
-    values = torch.from_numpy(cells_bg).to(device)
+    values = torch.from_numpy(cells_bg).to(flags_g.device)
     values = torch.nn.functional.pad(values, (0, n_extra)) if n_extra else values
     states = body.encode(gene_embedding, values, flags_g.expand(len(values), -1))
-    predicted = body.decode(states[:, :n_measured], values[:, :n_measured])
+    predicted = body.decode(states[:, :n_measured], values[:, :n_measured], offset_g)
     # Measured genes alone, so that an added target does not shift the mean.
     return predicted.float().cpu().numpy(), states[:, :n_measured].float().mean(dim=1).cpu().numpy()
 

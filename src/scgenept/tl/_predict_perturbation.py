@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _keys
+from .._device import resolve_device
 from .._errors import CheckpointError, DataError, listing
 from .._version import VERSION
 from ..data.checks import check_shape, check_unique_genes, check_writable
@@ -17,7 +18,6 @@ from ..data.select import input_rows, modality_of, require_log_expression, row_r
 from ..data.setup import read_setup
 from ..data.write import check_room, record_of, require_free_key, write_prediction
 from ..perturbation import Perturbation
-from ..prediction.device import resolve_device
 from ..prediction.domain import check_domain
 from ..prediction.engine import Engine, predict_cells
 from ..weights.tokens import build_tokens

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from ..nn import Body, GeneEmbedding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from torch import Tensor
 
@@ -40,6 +40,8 @@ class Batch:
     extra_ids
         Tokens of perturbed genes that are not measured, (b, e), padded with -1. They enter with
         value 0 and flag 1 and count in no loss.
+    padded
+        Whether ``extra_ids`` may hold -1, so that nobody has to look on an accelerator.
     """
 
     token_ids: Tensor
@@ -47,6 +49,10 @@ class Batch:
     flags: Tensor
     target: Tensor
     extra_ids: Tensor | None = None
+    padded: bool = True
+
+    def __len__(self) -> int:
+        return len(self.values)
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device."""
@@ -64,6 +70,15 @@ class Batch:
             target=self.target[:, genes],
         )
 
+    def parts(self, size: int) -> Iterator[Batch]:
+        """Return the batch in parts of at most ``size`` cells."""
+        for start in range(0, len(self), size):
+            own = slice(start, start + size)
+            extra = None if self.extra_ids is None else self.extra_ids[own]
+            yield replace(
+                self, values=self.values[own], flags=self.flags[own], target=self.target[own], extra_ids=extra
+            )
+
 
 def predict(genes: GeneEmbedding, body: Body, batch: Batch) -> Tensor:
     """Return the predicted cells of a batch, (b, g); gene embeddings are evaluated once, not per cell."""
@@ -75,15 +90,39 @@ def predict(genes: GeneEmbedding, body: Body, batch: Batch) -> Tensor:
         values = torch.cat([values, values.new_zeros(padding_be.shape)], dim=1)
         extra_flags = torch.where(padding_be, Body.PADDING, Body.PERTURBED)
         flags = torch.cat([flags, extra_flags], dim=1)
-        mask = F.pad(padding_be, (batch.values.shape[1], 0)) if bool(padding_be.any()) else None
+        mask = F.pad(padding_be, (batch.values.shape[1], 0)) if batch.padded else None
     n_genes = batch.values.shape[1]
     states = body.encode(embedding, values, flags, mask)[:, :n_genes]
-    return body.decode(states, batch.values)
+    return body.decode(states, batch.values, genes.offset(batch.token_ids))
 
 
 def loss(genes: GeneEmbedding, body: Body, batch: Batch) -> Tensor:
     """Return the mean squared error over all cells and genes of a batch."""
     return F.mse_loss(predict(genes, body, batch).float(), batch.target)
+
+
+def accumulate(
+    loss_of: Callable[[Batch], Tensor], batch: Batch, size: int, backward: Callable[[Tensor, bool], None]
+) -> Tensor:
+    """Add up the gradients of a batch in parts, as if it had gone through at once; return its loss, detached.
+
+    Parameters
+    ----------
+    loss_of
+        Mean loss over the cells of a part.
+    batch
+        The whole batch.
+    size
+        Most cells of a part.
+    backward
+        Called with the share of each part in the loss, and whether it is the last part.
+    """
+    total = torch.zeros((), device=batch.values.device)
+    for start, part in zip(range(0, len(batch), size), batch.parts(size), strict=True):
+        share = loss_of(part) * (len(part) / len(batch))
+        backward(share, start + size >= len(batch))
+        total += share.detach()
+    return total
 
 
 def train_step(
@@ -129,6 +168,8 @@ class GeneRows:
         Whose tables to slice. A table that is frozen (``requires_grad=False``) stays frozen.
     token_ids
         Every token that will occur, in any order, with repeats.
+    freeze_language
+        Leave the tables of text embeddings as they are.
 
     Attributes
     ----------
@@ -136,7 +177,7 @@ class GeneRows:
         A gene embedding over the rows in use, to train.
     """
 
-    def __init__(self, network: Network, token_ids: Iterable[int]) -> None:
+    def __init__(self, network: Network, token_ids: Iterable[int], *, freeze_language: bool = False) -> None:
         pad = network.config.pad_id
         self._network = network
         self._rows = torch.tensor(sorted({pad, *map(int, token_ids)}))
@@ -147,9 +188,11 @@ class GeneRows:
         for name, encoder in network.genes.languages.items():
             self.genes.languages[name].projection = encoder.projection
             self.genes.languages[name].norm = encoder.norm
+        texts = [cast("LanguageEncoder", encoder).table for encoder in self.genes.languages.values()]
         for part, whole in self._tables():
             rows = whole.weight.detach()[self._rows].float()
-            part.weight = nn.Parameter(rows, requires_grad=whole.weight.requires_grad)
+            frozen = freeze_language and part in texts
+            part.weight = nn.Parameter(rows, requires_grad=whole.weight.requires_grad and not frozen)
 
     def local(self, token_ids: Tensor) -> Tensor:
         """Translate vocabulary rows to rows of :attr:`genes`; -1 stays -1."""
@@ -169,4 +212,6 @@ class GeneRows:
         ]
         if mine.token_table is not None and theirs.token_table is not None:
             tables.append((mine.token_table, theirs.token_table))
+        if mine.offset_table is not None and theirs.offset_table is not None:
+            tables.append((mine.offset_table, theirs.offset_table))
         return tables

@@ -100,7 +100,14 @@ def export_original(model: ScGenePT, path: str | Path, *, form: KeyForm = "nativ
     if target.exists() and not overwrite:
         msg = f"{target} exists: choose another path, or pass overwrite=True to replace it."
         raise CheckpointError(msg)
-    state = to_original(model.network.state_dict(), model.network.config, form)
+    config = model.network.config
+    if config.gene_offset or config.decoder == "residual":
+        msg = (
+            f"{model.name} has {'a learned level per gene' if config.gene_offset else 'a residual decoder'}, which the "
+            "original network has no place for. Save it with model.save(path)."
+        )
+        raise CheckpointError(msg)
+    state = to_original(model.network.state_dict(), config, form)
     with atomic_file(target) as work:
         torch.save(state, work)
     return target

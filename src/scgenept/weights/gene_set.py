@@ -33,12 +33,15 @@ class GeneSet:
         Vocabulary row per gene, int64; unmatched genes share the row of ``<pad>``.
     embedding
         Token plus projected texts, genes x d_model, float32 on the CPU.
+    offset
+        Learned level of each gene, log1p, (genes,), float32; ``None`` where the network has none.
     """
 
     names: tuple[str, ...]
     matches: GeneMatches
     token_ids: np.ndarray
     embedding: Tensor
+    offset: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -49,5 +52,6 @@ def compile_genes(model: ScGenePT, names: Sequence[str]) -> GeneSet:
     matches = match_genes(names, model.vocabulary, rule=model.card.token_mapping)
     token_ids = model.vocabulary.ids([name or "" for name in matches.matched])
     with torch.inference_mode(mode=False), torch.no_grad():
-        embedding = model.network.genes(torch.from_numpy(token_ids))
-    return GeneSet(tuple(names), matches, token_ids, embedding)
+        ids = torch.from_numpy(token_ids)
+        embedding, offset = model.network.genes(ids), model.network.genes.offset(ids)
+    return GeneSet(tuple(names), matches, token_ids, embedding, offset)

@@ -1,11 +1,11 @@
-"""From a device name to a device that exists."""
+"""From a device name to a device that exists, and what it says when its memory runs out."""
 
 from __future__ import annotations
 
 import torch
 
-from .._errors import DeviceError
-from .._settings import settings
+from ._errors import DeviceError
+from ._settings import settings
 
 
 def resolve_device(name: str | None = None) -> torch.device:
@@ -41,6 +41,11 @@ def available_devices() -> tuple[str, ...]:
     """Return the names of all devices of this machine."""
     cuda = tuple(f"cuda:{i}" for i in range(torch.cuda.device_count()))
     return (*cuda, *(("mps",) if _has_mps() else ()), "cpu")
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch ran out of memory, on an accelerator or on the CPU."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _has_mps() -> bool:

@@ -1,0 +1,67 @@
+"""scgenept finetune."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for; fields as its options."""
+
+    cells: Path
+    out: Path
+    key: str | None
+    modality: Any
+    cell_type: str | None
+    variant: str | None
+    init: str | None
+    split: Any
+    seed: int
+    device: str | None
+    resume: bool
+
+
+def run_finetune(request: Request, recipe: Mapping[str, Any]) -> str:
+    """Read cells, set up, prepare and split them where that is left to do, train, and return what to print."""
+    import anndata as ad
+
+    from .. import get, pp, tl
+
+    if not request.cells.is_file():
+        msg = f"{request.cells} is not a file."
+        raise FileNotFoundError(msg)
+    adata = ad.read_h5ad(request.cells)
+    if request.key is not None:
+        pp.setup_perturbations(
+            adata, key=request.key, modality=request.modality, cell_type=request.cell_type, overwrite=True
+        )
+    get.setup(adata)
+    pp.prepare(adata)
+    if request.split is not None:
+        pp.split(adata, scheme=request.split, seed=request.seed)
+    model = tl.finetune(
+        adata,
+        variant=request.variant,
+        init=request.init,
+        plan=tl.TrainingPlan(**recipe),
+        out=request.out,
+        resume=request.resume,
+        hardware=tl.Hardware(device=request.device),
+        rng=request.seed,
+    )
+    training = model.card.training
+    history = training["history"]
+    best = next(row for row in history if row["epoch"] == training["best_epoch"])
+    table = get.split_table(adata)["split"].value_counts()
+    parts = ", ".join(f"{n} {part}" for part, n in table.items())
+    return (
+        f"{model.name}: {len(history)} epochs on {training['n_cells']:,} cells ({parts} perturbations), best epoch "
+        f"{best['epoch'] + 1} with validation loss {best.get('validation_loss', float('nan')):.5f} -> {request.out}\n"
+        f"Next: scgenept.tl.evaluate(adata, scgenept.models.load({str(request.out)!r})), beside its baselines."
+    )

@@ -1,0 +1,280 @@
+"""tl.finetune: what it takes, what it refuses, what it returns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+import scgenept as sgp
+from scgenept import _keys
+from scgenept._errors import DataError, UnknownGeneError, UnknownNameError
+from scgenept.data.records import write_record
+from scgenept.knowledge import KnowledgeSource
+from scgenept.nn import VARIANTS, Network
+from scgenept.weights.card import Card
+from scgenept.weights.model import ScGenePT
+from tests.training.interrupted import cells
+from tests.unchanged import unchanged
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from anndata import AnnData
+
+SMALL = sgp.tl.Architecture(d_model=8, n_heads=2, d_hidden=8, n_layers=1)
+PLAN = sgp.tl.TrainingPlan(epochs=1, batch_size=8)
+
+
+def texts(name: str, genes: list[str], width: int, seed: int = 0) -> KnowledgeSource:
+    return KnowledgeSource(name, genes, np.random.default_rng(seed).normal(size=(len(genes), width)))
+
+
+def train(adata: AnnData | None = None, **options: Any) -> ScGenePT:
+    recipe: dict[str, Any] = {"variant": "scgpt", "init": None, "architecture": SMALL, "plan": PLAN}
+    return sgp.tl.finetune(cells() if adata is None else adata, **{**recipe, **options})
+
+
+def test_the_card_says_what_was_done() -> None:
+    adata = cells()
+    with unchanged(adata):
+        model = train(adata, rng=3)
+    card = model.card
+    assert (card.modality, card.cell_type, card.variant, card.token_mapping) == ("CRISPRa", "K562", "scgpt", "alias")
+    assert card.training["train"] == ["KLF1", "KLF1+MAP2K6", "MAP2K6"]
+    assert card.training["seed"] == 3
+    assert sgp.tl.TrainingPlan.from_dict(card.training["plan"]) == PLAN
+    assert [row["epoch"] for row in card.training["history"]] == [0]
+    assert model.genes == tuple(adata.var_names)
+    is_control = adata.obs["is_control"].to_numpy()
+    expected = np.asarray(adata.X[is_control].mean(axis=0)).ravel()
+    np.testing.assert_allclose([model.control_mean[gene] for gene in adata.var_names], expected, rtol=1e-5)
+
+
+def test_it_predicts_and_is_saved_and_read_back(tmp_path: Path) -> None:
+    adata = cells()
+    model = train(adata)
+    controls = adata[adata.obs["is_control"]].copy()
+    sgp.tl.predict_perturbation(controls, "KLF1", model=model)
+    model.save(tmp_path / "mine")
+    again = sgp.models.load(tmp_path / "mine")
+    sgp.tl.predict_perturbation(controls, "KLF1", model=again, key_added="again")
+    np.testing.assert_array_equal(controls.layers["KLF1"], controls.layers["again"])
+    assert again.weight_hash == model.weight_hash
+
+
+def test_any_number_of_texts_of_any_width() -> None:
+    adata = cells()
+    genes = list(adata.var_names)
+    both = [texts("mine", [*genes, "UNMEASURED1"], 5), texts("theirs", genes[:20], 3)]
+    model = train(adata, language=both, variant="scgenept_go_c")
+    assert [(source.name, source.width) for source in model.network.config.languages] == [("mine", 5), ("theirs", 3)]
+    table = model.network.state_dict()["genes.languages.theirs.table.weight"]
+    row = model.vocabulary.id(genes[3])
+    np.testing.assert_array_equal(table[row], both[1].vectors[3])
+    without = model.vocabulary.id(genes[25])
+    np.testing.assert_allclose(table[without], both[1].vectors.mean(axis=0), rtol=1e-5)
+    # a gene that only has a text can be asked for
+    assert "UNMEASURED1" in model.vocabulary
+    controls = adata[adata.obs["is_control"]].copy()
+    with pytest.warns(UserWarning, match="UNMEASURED1 was never perturbed"):
+        sgp.tl.predict_perturbation(controls, "UNMEASURED1", model=model)
+
+
+def pretrained(adata: AnnData, *, fine_tuned: bool = False) -> ScGenePT:
+    from scgenept.genes.vocabulary import Vocabulary
+
+    vocabulary = Vocabulary(list(adata.var_names)).with_specials()
+    config = VARIANTS["scgpt"].config(
+        n_tokens=len(vocabulary), pad_id=vocabulary.pad_id, d_model=8, n_heads=2, d_hidden=8, n_layers=1
+    )
+    card = Card("scgpt", variant="scgpt", modality="CRISPRi", fine_tuned=fine_tuned)
+    return ScGenePT(Network.initialised(config, 7).eval(), vocabulary, card)
+
+
+@pytest.mark.parametrize(
+    ("variant", "taken"),
+    [("scgenept_go_c", ("genes.token", "body.value", "body.layers")), ("go_c_counts", ("body.value", "body.layers")),
+     ("scgenept_go_c_no_attention", ("genes.token", "body.value"))],
+)  # fmt: skip
+def test_pretrained_parts_are_taken_and_the_rest_is_fresh(variant: str, taken: tuple[str, ...]) -> None:
+    adata = cells()
+    start = pretrained(adata)
+    before = {name: tensor.clone() for name, tensor in start.network.state_dict().items()}
+    plan = sgp.tl.TrainingPlan(epochs=1, batch_size=8, learning_rate=1e-30)
+    text = texts("go_c", list(adata.var_names), 4)
+    model = train(adata, init=start, variant=variant, architecture=None, language=[text], plan=plan)
+    after = model.network.state_dict()
+    same = {name for name in before if name in after and torch.allclose(before[name], after[name], atol=1e-20)}
+    for name in before:
+        if name.startswith(taken):
+            assert name in same, name
+        elif name in after and name.startswith(("body.decoder", "body.flag")) and name.endswith("weight"):
+            assert name not in same, name
+    assert all(torch.equal(before[name], tensor) for name, tensor in start.network.state_dict().items())
+
+
+def test_a_fine_tuned_model_is_trained_further_without_being_changed() -> None:
+    adata = cells()
+    first = train(adata)
+    before = {name: tensor.clone() for name, tensor in first.network.state_dict().items()}
+    second = train(adata, init=first, variant=None, architecture=None)
+    assert second.card.variant == "scgpt"
+    assert all(torch.equal(before[name], tensor) for name, tensor in first.network.state_dict().items())
+    assert any(not torch.equal(before[name], tensor) for name, tensor in second.network.state_dict().items())
+    with pytest.raises(UnknownNameError, match="is a scgpt, not a scgenept_go_c"):
+        train(adata, init=first, variant="scgenept_go_c")
+    with pytest.raises(UnknownNameError, match="has its own texts"):
+        train(adata, init=first, variant=None, language=[texts("x", list(adata.var_names), 2)])
+
+
+def test_modalities_are_mixed_only_when_asked() -> None:
+    adata = cells()
+    start = pretrained(adata, fine_tuned=True)
+    with pytest.raises(DataError, match="was trained on CRISPRi and adata is CRISPRa.*mix_modalities=True"):
+        train(adata, init=start, variant=None)
+    model = train(adata, init=start, variant=None, mix_modalities=True)
+    assert model.card.modality == "CRISPRi, CRISPRa"
+
+
+@pytest.mark.parametrize(("decoder", "gene_offset"), [("direct", True), ("residual", True), ("residual", False)])
+def test_offset_and_residual_start_from_what_is_known(decoder: Any, gene_offset: bool) -> None:
+    adata = cells()
+    adata.obs["line"] = np.where(np.arange(adata.n_obs) % 3 == 0, "x", "y")
+    write_record(adata, _keys.PAIRS, {"by": "line"})
+    shape = sgp.tl.Architecture(d_model=8, n_heads=2, d_hidden=8, n_layers=1, decoder=decoder, gene_offset=gene_offset)
+    plan = sgp.tl.TrainingPlan(epochs=1, batch_size=8, learning_rate=1e-30)
+    model = train(adata, architecture=shape, plan=plan)
+    controls = adata[adata.obs["is_control"]].copy()
+    sgp.tl.predict_perturbation(controls, "KLF1", model=model)
+    table = adata.to_df().assign(**adata.obs[["perturbation", "line", "is_control"]])
+    genes = list(adata.var_names)
+    own = table[table["is_control"]].groupby("line")[genes].mean()
+    training = table[(adata.obs["split"] == "train") & ~table["is_control"]]
+    means, changes = [], []
+    for _, part in training.groupby("perturbation", observed=True):
+        means.append(part[genes].mean())
+        changes.append((part[genes] - own.loc[part["line"]].to_numpy()).mean())
+    level = np.mean(means if decoder == "direct" else changes, axis=0) if gene_offset else 0
+    start = controls.to_df().to_numpy() if decoder == "residual" else 0
+    np.testing.assert_allclose(controls.layers["KLF1"], np.broadcast_to(start + level, controls.shape), atol=1e-5)
+
+
+def test_offset_and_residual_survive_saving_and_are_not_exported(tmp_path: Path) -> None:
+    shape = sgp.tl.Architecture(
+        d_model=8, n_heads=2, d_hidden=8, n_layers=1, decoder="residual", gene_offset=True, dropout=0.0
+    )
+    model = train(architecture=shape)
+    model.save(tmp_path / "mine")
+    assert sgp.models.load(tmp_path / "mine").network.config == model.network.config
+    with pytest.raises(ValueError, match="has a learned level per gene, which the original network has no place for"):
+        model.export(tmp_path / "theirs.pt")
+
+
+def test_texts_need_names_of_their_own() -> None:
+    genes = list(cells().var_names)
+    for names in (["go.c"], ["same", "same"]):
+        with pytest.raises(DataError, match="Each text needs a name of its own, without a dot"):
+            train(language=[texts(name, genes, 2) for name in names])
+
+
+def without_setup(adata: AnnData) -> None:
+    del adata.uns["scgenept"]
+
+
+def without_split(adata: AnnData) -> None:
+    del adata.obs["split"]
+
+
+def nobody_in_training(adata: AnnData) -> None:
+    adata.obs["split"] = "test"
+
+
+def controls_only(adata: AnnData) -> None:
+    adata.obs["is_control"] = True
+
+
+def no_controls(adata: AnnData) -> None:
+    adata.obs["is_control"] = False
+
+
+def counts(adata: AnnData) -> None:
+    adata.X = adata.layers["counts"].copy()
+
+
+def one_nan(adata: AnnData) -> None:
+    adata.X = np.asarray(adata.X.toarray() if hasattr(adata.X, "toarray") else adata.X)
+    adata.X[3, 4] = np.nan
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (without_setup, "not set up"),
+        (without_split, r"run scgenept.pp.split\(adata\) first"),
+        (nobody_in_training, "names no cell 'train'; it holds: test"),
+        (controls_only, "Training needs control cells and perturbed cells; found 60 and 0"),
+        (no_controls, "found 0 and"),
+        (counts, r"Run scgenept.pp.prepare\(adata\) first"),
+        (one_nan, "1 NaN"),
+    ],
+)
+def test_data_that_cannot_be_trained_on(spoil: Any, message: str) -> None:
+    adata = cells()
+    spoil(adata)
+    with unchanged(adata), pytest.raises(DataError, match=message):
+        train(adata)
+
+
+def test_unknown_targets_are_refused_together() -> None:
+    adata = cells()
+    start = pretrained(adata)
+    names = {"KLF1": "QQQ1", "MAP2K6": "QQQ2"}
+    for column in ("condition", "perturbation"):
+        adata.obs[column] = adata.obs[column].astype(str).replace(names)
+    with pytest.raises(UnknownGeneError, match=r"no token for 2 of 4 perturbed genes \(QQQ1, QQQ2\), so \d+ cells"):
+        train(adata, init=start, architecture=None)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"variant": "scgenept_go_x"}, UnknownNameError, "Nearest known names: scgenept_go"),
+        ({"plan": sgp.tl.TrainingPlan(batch_size=64)}, DataError, "do not fill one batch of 64"),
+        ({"hardware": sgp.tl.Hardware(device="cuda:9")}, ValueError, "does not exist on this machine"),
+    ],
+)
+def test_options_that_cannot_be(options: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        train(**options)
+
+
+def test_sizes_that_the_weights_do_not_have() -> None:
+    adata = cells()
+    shape = sgp.tl.Architecture(d_model=16, n_heads=2)
+    with pytest.raises(DataError, match=r"scgpt has other sizes than asked for: d_model=16 \(8\)"):
+        train(adata, init=pretrained(adata), architecture=shape)
+
+
+def test_a_backed_file_is_refused_with_its_size(tmp_path: Path) -> None:
+    import anndata as ad
+
+    cells().write_h5ad(tmp_path / "cells.h5ad")
+    backed = ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")
+    with pytest.raises(DataError, match=r"load it with adata.to_memory\(\)"):
+        train(backed)
+
+
+def test_v1_trains_texts_and_maps_tokens_as_the_original() -> None:
+    adata = cells()
+    text = texts("go_c", list(adata.var_names)[:30], 4)
+    plan = sgp.tl.TrainingPlan(epochs=1, batch_size=8, reproduce="v1")
+    model = train(adata, plan=plan, language=[text], variant="scgenept_go_c")
+    assert model.card.token_mapping == "v1"
+    table = model.network.state_dict()["genes.languages.go_c.table.weight"]
+    assert not np.array_equal(table[:30], text.vectors)
+    assert model.card.training["n_cells"] == int(
+        (adata.obs["split"] == "train").sum() + (adata.obs["is_control"] & (adata.obs["split"] != "train")).sum()
+    )

@@ -1,0 +1,165 @@
+"""A run that is killed and resumed ends as an unbroken one does, to the last bit."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import signal
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from scgenept._errors import TrainingError
+from scgenept.training import run_folder
+from scgenept.training.state import load_state, save_state
+from tests.training import interrupted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+MODEL = "model/model.safetensors"
+
+
+def in_a_process(call: Callable[..., None], *arguments: Any) -> int:
+    """Run in a process of its own and return its exit code."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["lightning", "tests.training.interrupted"])
+    process = context.Process(target=call, args=arguments)
+    process.start()
+    process.join(120)
+    assert process.exitcode is not None, "the run hangs"
+    return process.exitcode
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("unbroken") / "run"
+    interrupted.train(out)
+    return out
+
+
+def test_killed_at_drawn_steps_and_in_a_write(unbroken: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    for step in np.random.default_rng(2026).integers(0, 7, size=5):
+        assert in_a_process(interrupted.killed_at_step, out, int(step)) == -signal.SIGKILL
+        assert not (out / MODEL).exists()
+    assert in_a_process(interrupted.killed_in_write, out, 2) == -signal.SIGKILL
+    assert list(out.glob(".*.safetensors*")), "the write left nothing behind, so nothing was tested"
+    assert in_a_process(interrupted.to_the_end, out, True) == 0
+    assert sha256(out / MODEL) == sha256(unbroken / MODEL)
+    assert not list(out.glob(".*.safetensors*"))
+    timing = ["seconds", "cells_per_second"]
+    logs = [pd.read_csv(folder / "log.csv").drop(columns=timing) for folder in (out, unbroken)]
+    pd.testing.assert_frame_equal(*logs)
+    assert logs[0]["epoch"].tolist() == list(range(interrupted.N_EPOCHS))
+
+
+def test_within_an_epoch(unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The state is written after every step here; a callback then gives up in the middle of an epoch.
+    monkeypatch.setattr("scgenept.training.course.SAVE_EVERY", -1.0)
+    out = tmp_path / "run"
+
+    class GiveUp(interrupted.KillAt):
+        def on_train_batch_end(self, *_: Any) -> None:
+            if self.left == 0:
+                raise InterruptedError
+            self.left -= 1
+
+    for step in (interrupted.STEPS_PER_EPOCH + 1, 0):
+        with pytest.raises(InterruptedError):
+            interrupted.train(out, resume=True, callbacks=(GiveUp(step),))
+        books = load_state(out / "last.safetensors")["books"]
+        assert books["step"] > 0
+    model = interrupted.train(out, resume=True)
+    assert sha256(out / MODEL) == sha256(unbroken / MODEL)
+    assert len(model.card.training["history"]) == interrupted.N_EPOCHS
+
+
+def test_a_finished_run_is_read_not_repeated(unbroken: Path) -> None:
+    before = sha256(unbroken / MODEL)
+    model = interrupted.train(unbroken, resume=True)
+    assert sha256(unbroken / MODEL) == before
+    assert len(model.card.training["history"]) == interrupted.N_EPOCHS
+
+
+def test_patience_holds_after_a_resume(tmp_path: Path) -> None:
+    plan = {"epochs": 30, "patience": 2, "learning_rate": 3.0}
+    stopped = interrupted.train(tmp_path / "run", plan=plan).card.training
+    assert len(stopped["history"]) < 30
+    again = interrupted.train(tmp_path / "run", plan=plan, resume=True).card.training
+    assert again["history"] == stopped["history"]
+
+
+def test_another_run_in_the_folder(unbroken: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="holds a run already: pass resume=True"):
+        interrupted.train(unbroken)
+    with pytest.raises(TrainingError, match="a run with another seed, so it cannot be resumed"):
+        interrupted.train(unbroken, resume=True, rng=5)
+    with pytest.raises(TrainingError, match="another plan, "):
+        interrupted.train(unbroken, resume=True, plan={"epochs": 9})
+    other_genes = interrupted.cells()[:, 1:].copy()
+    with pytest.raises(TrainingError, match="another data, network"):
+        interrupted.train(unbroken, resume=True, adata=other_genes)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(TrainingError, match=r"holds other files \(notes.txt\)"):
+        interrupted.train(tmp_path)
+    with pytest.raises(TrainingError, match="resume=True needs out="):
+        interrupted.train(None, resume=True)
+
+
+def test_two_runs_at_once(tmp_path: Path) -> None:
+    folder = run_folder.RunFolder(tmp_path / "run", {"seed": 0})
+    with folder.open(resume=False), pytest.raises(TrainingError, match="is in use by another run"):
+        interrupted.train(tmp_path / "run", resume=True)
+
+
+def test_a_full_disk_leaves_the_last_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "run"
+    whole, written = run_folder.save_state, []
+
+    def until_full(state: dict[str, Any], path: Path) -> None:
+        written.append(path.name)
+        if written.count("last.safetensors") == 3:
+            raise OSError(28, "No space left on device")
+        whole(state, path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run_folder, "save_state", until_full)
+        with pytest.raises(TrainingError, match=r"No space left on device.*state before it is whole.*resume=True"):
+            interrupted.train(out)
+    assert load_state(out / "last.safetensors")["books"]["epoch"] == 2
+    assert len(interrupted.train(out, resume=True).card.training["history"]) == interrupted.N_EPOCHS
+
+
+def test_a_damaged_state(unbroken: Path, tmp_path: Path) -> None:
+    import shutil
+
+    out = tmp_path / "run"
+    shutil.copytree(unbroken, out)
+    (out / "last.safetensors").write_bytes(b"not a state")
+    with pytest.raises(ValueError, match="is not a state of training"):
+        interrupted.train(out, resume=True)
+
+
+def test_state_of_any_shape(tmp_path: Path) -> None:
+    import torch
+
+    state = {
+        "a": [torch.arange(3), {"b": torch.tensor(1.5), "c": None}],
+        "moments": {0: {"step": torch.tensor(2.0)}, 7: {}},
+        "plain": [1, 2.5, "x", True, [float("inf")]],
+    }
+    save_state(state, tmp_path / "state.safetensors")
+    back = load_state(tmp_path / "state.safetensors")
+    assert back["plain"] == state["plain"]
+    assert list(back["moments"]) == [0, 7]
+    assert torch.equal(back["a"][0], torch.arange(3))
+    assert back["a"][1]["b"] == 1.5
+    assert back["moments"][0]["step"].shape == ()
