@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 
 import scgenept as sgp
 from scgenept._errors import DataError, KeyTakenError, UnknownNameError
-from tests.experiment import VAL, experiment, trained_model
+from scgenept.evaluation.pseudobulk import pseudobulk
+from scgenept.tl._interval_table import interval_table
+from tests.experiment import TEST, VAL, experiment, trained_model
 from tests.small import GENES
 from tests.unchanged import unchanged
 
@@ -245,6 +249,30 @@ def test_evaluate_intervals(calibrated: ScGenePT, members: list[ScGenePT]) -> No
     narrow = sgp.tl.evaluate_intervals(adata, model=members[0], uncertainty="controls", n_cells=10, engine=ENGINE)
     assert len(narrow.summary) == 4 * 5
     assert (narrow.summary.query("level == 0.9")["coverage"] < 0.9).all()  # no truth enters these
+
+
+def test_the_table_of_an_evaluation_needs_no_second_prediction(calibrated: ScGenePT, model: ScGenePT) -> None:
+    adata = experiment()
+    expected = sgp.tl.evaluate_intervals(adata, model=calibrated, engine=ENGINE).per_perturbation
+    bulk = pseudobulk(adata)
+    cells = controls()
+    names = sorted({*TEST, VAL[0]})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".* never perturbed", category=UserWarning)
+        for name in names:
+            sgp.tl.predict_perturbation(cells, name, model=calibrated, engine=ENGINE)
+    predicted = np.stack([np.asarray(cells.layers[name]).mean(axis=0, dtype=float) for name in names])
+    known = {
+        "observed": bulk.mean.loc[names].to_numpy(),
+        "predicted": predicted,
+        "control": np.asarray(cells.X.mean(axis=0)).ravel(),
+        "rng": np.random.default_rng(0),
+    }
+    found = interval_table(calibrated, GENES, names, **known)
+    assert found is not None
+    pd.testing.assert_frame_equal(found.per_perturbation, expected, rtol=1e-4)
+    assert interval_table(model, GENES, names, **known) is None
+    assert interval_table(calibrated, GENES, VAL[:1], **known | {"predicted": predicted[:1]}) is None
 
 
 def test_evaluate_intervals_refuses_what_it_was_calibrated_on(calibrated: ScGenePT) -> None:

@@ -185,9 +185,9 @@ def _bars(genes: list[str], prediction: Prediction) -> np.ndarray:
         return np.tile(predicted["std"].fillna(0).to_numpy(), (2, 1))
     bounds = prediction.interval.loc[genes]
     bars = np.stack([predicted["change"] - bounds["lower"], bounds["upper"] - predicted["change"]])
-    # A mean over fewer cells than the interval is of may lie outside.
-    shown: np.ndarray = np.maximum(np.nan_to_num(bars), 0)
-    return shown
+    # a mean over fewer cells than the interval is of may lie outside
+    lengths: np.ndarray = np.maximum(np.nan_to_num(bars), 0)
+    return lengths
 
 
 def _draw_observation(ax: Axes, genes: list[str], observation: Observation) -> None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from .._errors import DataError, UnknownGeneError, listing
 from ..data.select import row_reader
 from ..evaluation.uncertainty.conformal import n_needed
 from ..evaluation.uncertainty.intervals import LEVELS
-from ..evaluation.uncertainty.measure import measure_intervals
 from ..perturbation import Perturbation
 from ..prediction.engine import Engine
 from ._held_out import read_held_out
+from ._interval_table import fared
 from ._intervals import calibration_of, make_intervals, read_wish, require_possible
 from ._members import load_members, predict_by_all
 
@@ -24,9 +23,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from .._types import RNGLike
-    from ..evaluation.uncertainty import Uncertainty
+    from ..evaluation.uncertainty import IntervalReport, Uncertainty
     from ..evaluation.uncertainty.intervals import Source
-    from ..evaluation.uncertainty.measure import IntervalReport
     from ..weights.model import ScGenePT
     from ._held_out import HeldOut
     from ._members import Models
@@ -106,7 +104,7 @@ def evaluate_intervals(
         levels, notes = _reachable(first, held, levels)
     read = row_reader(adata, held.rows, layer)
     control = read(0, len(held.rows)).mean(axis=0, dtype=np.float64)
-    kept, means, intervals, groups, unknown = [], [], [], [], []
+    kept, means, made, unknown = [], [], [], []
     for i, name in enumerate(held.perturbations):
         perturbation = Perturbation.parse(name)
         try:
@@ -116,43 +114,34 @@ def evaluate_intervals(
         except UnknownGeneError:
             unknown.append(name)
             continue
-        made = make_intervals(
-            wish,
-            levels,
-            model=first,
-            perturbation=perturbation,
-            genes=genes,
-            cells=cells,
-            member_means=member_means,
-            control_mean=control,
-            modality=held.setup.modality,
-            rng=generator,
-        )
         kept.append(i)
         means.append(member_means.mean(axis=0))
-        intervals.append(made.intervals)
-        groups.append(str(made.facts.get("interval_group", "")))
-        notes += [word for word in made.words if word not in notes]
+        made.append(
+            make_intervals(
+                wish,
+                levels,
+                model=first,
+                perturbation=perturbation,
+                genes=genes,
+                cells=cells,
+                member_means=member_means,
+                control_mean=control,
+                modality=held.setup.modality,
+                rng=generator,
+            )
+        )
     if unknown:
         notes.append(f"{len(unknown)} perturbations have targets unknown to {first.name}: {listing(unknown)}.")
     if not kept:
         msg = f"{first.name} knows the targets of none of the {len(unknown)} test perturbations: {listing(unknown)}."
         raise DataError(msg)
-    labels = pd.DataFrame(
-        {
-            "perturbation": [held.perturbations[i] for i in kept],
-            "stratum": [held.strata[i] for i in kept],
-            "source": wish.source,
-            "group": groups,
-        }
-    )
-    return measure_intervals(
-        held.observed[kept],
-        np.stack(means),
-        control,
-        intervals,
+    return fared(
+        made,
         levels,
-        labels=labels,
+        perturbations=[held.perturbations[i] for i in kept],
+        strata=[held.strata[i] for i in kept],
+        source=wish.source,
+        tables=(held.observed[kept], np.stack(means), control),
         notes=notes,
         rng=generator,
     )
