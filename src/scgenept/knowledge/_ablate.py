@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -12,10 +12,10 @@ from ._source import KnowledgeSource
 if TYPE_CHECKING:
     from .._types import RNGLike
 
-Ablation: TypeAlias = Literal["permuted", "random"]
 
-
-def ablate(source: KnowledgeSource, kind: Ablation = "permuted", *, rng: RNGLike = 0) -> KnowledgeSource:
+def ablate(
+    source: KnowledgeSource, kind: Literal["permuted", "random"] = "permuted", *, rng: RNGLike = 0
+) -> KnowledgeSource:
     """Return a control for a source: the same genes and shape, but vectors that say nothing about their gene.
 
     If a model is as good with the control as with the source, it did not use what the texts mean.
@@ -49,7 +49,7 @@ def ablate(source: KnowledgeSource, kind: Ablation = "permuted", *, rng: RNGLike
     >>> sgp.knowledge.ablate(source, "permuted")["KLF1"]
     array([0., 1.], dtype=float32)
     """
-    if kind not in get_args(Ablation):
+    if kind not in {"permuted", "random"}:
         msg = f"kind={kind!r} does not exist: 'permuted' or 'random'."
         raise UnknownNameError(msg)
     generator = np.random.default_rng(rng)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal
 
 import pandas as pd
 
@@ -17,8 +17,6 @@ from ._obo import read_ontology
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from os import PathLike
-
-Relation: TypeAlias = Literal["is_a", "part_of"]
 
 EVIDENCE: Final = {
     "experimental": ("EXP", "IDA", "IPI", "IMP", "IGI", "IEP"),
@@ -41,7 +39,7 @@ def read_gaf(
     obo: str | PathLike[str] | None = None,
     *,
     evidence: Collection[str] | None = None,
-    ancestors: Collection[Relation] = (),
+    ancestors: Collection[Literal["is_a", "part_of"]] = (),
     taxon: int | None = 9606,
 ) -> pd.DataFrame:
     """Read GO annotations from a GAF file, and the names of their terms from ``go-basic.obo``.

@@ -93,7 +93,7 @@ class KnowledgeSource:
 
     @property
     def sha256(self) -> str:
-        """Hash of names and vectors: two sources with the same one are the same to a model."""
+        """Hash of names and vectors. Two sources with the same one are the same to a model."""
         digest = hashlib.sha256("\n".join(self.names).encode())
         digest.update(f"\n{self.vectors.shape}\n".encode())
         digest.update(np.ascontiguousarray(self.vectors, dtype="<f4").tobytes())

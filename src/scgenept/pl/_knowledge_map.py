@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from .._types import RNGLike
     from ..knowledge import KnowledgeSource
 
-Method: TypeAlias = Literal["pca", "umap"]
-
 COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#8C6D1F")
 """Okabe and Ito (2008) without black and yellow, and two that keep their distance from these."""
 MARKS: Final = "osD^vPX*"
@@ -40,7 +38,7 @@ def knowledge_map(
     *,
     color: Mapping[str, str] | pd.Series | None = None,
     label: Sequence[str] = (),
-    method: Method = "pca",
+    method: Literal["pca", "umap"] = "pca",
     ax: Axes | None = None,
     show: bool | None = None,
     save: str | Path | None = None,
@@ -97,7 +95,7 @@ def knowledge_map(
     >>> [text.get_text() for text in axes.get_legend().get_texts()]
     ['nucleus', 'ribosome', 'other']
     """
-    if method not in get_args(Method):
+    if method not in {"pca", "umap"}:
         msg = f"method={method!r} does not exist: 'pca' or 'umap'."
         raise UnknownNameError(msg)
     if ax is not None and kwargs:
@@ -139,7 +137,7 @@ def _categories(source: KnowledgeSource, color: Mapping[str, str] | pd.Series | 
     return pd.Series(pd.Categorical(named, categories=ranked[: len(COLOURS)]))
 
 
-def _places(source: KnowledgeSource, method: Method, rng: RNGLike) -> tuple[NDArray[np.float64], tuple[str, str]]:
+def _places(source: KnowledgeSource, method: str, rng: RNGLike) -> tuple[NDArray[np.float64], tuple[str, str]]:
     """Return genes x 2, and what the axes are."""
     from sklearn.decomposition import PCA
 
