@@ -86,6 +86,9 @@ RECIPES = {
     "together_language_only": Recipe(
         plan={**FASTER, "targets": "mean", "averaging": 0.98}, architecture={"gene_offset": True}, variant="go_c"
     ),
+    "mean_to_change": Recipe(
+        plan={**FASTER, "controls": "mean"}, architecture={"decoder": "residual", "gene_offset": True}
+    ),
     # choices of the original, each one change of "faster", then all
     "control_examples": Recipe(plan={**FASTER, "control_examples": True}),
     "train_language": Recipe(plan={**FASTER, "train_language": True}),
