@@ -26,8 +26,8 @@ THREE = (
     "pearson_delta", "pearson_delta_ref_mean", "top_k_overlap", "weighted_r2_delta", "within_range", "wmse",
 )  # fmt: skip
 POSITIONALS = dict.fromkeys(THREE, 3)
-# setup_perturbations writes down an experiment, predict_perturbation what to predict from and where to write it.
-MANY_PARAMETERS = {"evaluate", "finetune", "predict_perturbation", "setup_perturbations", "top_genes"}
+# These write down an experiment, what is predicted from what, and where results go; split has lists and folds.
+MANY_PARAMETERS = {"evaluate", "finetune", "predict_perturbation", "setup_perturbations", "split", "top_genes"}
 # An example would need a download, or somebody's checkpoint.
 NO_EXAMPLE = {"adamson", "from_checkpoint", "from_gears", "load_default", "load_pretrained", "norman", "norman_subset"}
 

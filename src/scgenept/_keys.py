@@ -59,6 +59,11 @@ def original_labels(key: str) -> str:
     return f"{key}_original"
 
 
+def subgroup_of(key: str) -> str:
+    """Return the ``obs`` key of the subgroup that belongs to the split ``key``."""
+    return f"{key}_subgroup"
+
+
 def embedding_obsm(key: str) -> str:
     """Return the ``obsm`` key of the cell embedding that belongs to the prediction ``key``."""
     return f"X_{key}"

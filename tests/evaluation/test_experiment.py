@@ -86,3 +86,10 @@ def test_names_of_test_perturbations_must_occur(adata) -> None:
         read_experiment(adata, split="val", layer=None)
     with pytest.raises(ValueError, match="No cell is a control"):
         read_experiment(adata[adata.obs["perturbation"] != "ctrl"].copy(), split="test", layer=None)
+
+
+def test_the_split_made_last_is_scored(adata) -> None:
+    split = adata.copy()
+    split.obs["other"] = np.where(split.obs["perturbation"] == "G01", "test", "train")
+    split.uns["scgenept"]["split"] = {"key": "other"}
+    assert read_experiment(split, split="test", layer=None).test == ("G01",)

@@ -66,7 +66,7 @@ def test_every_kind_of_file(file: str, tmp_path: Path) -> None:
     source = sgp.knowledge.load(tmp_path / file)
     order = [source.names.index(name) for name in NAMES]  # safetensors sorts names
     np.testing.assert_array_equal(source.vectors[order], VECTORS)
-    assert source.name == file.split(".")[0]
+    assert source.name == file.partition(".")[0]
     assert len(source) == 3
     assert source.provenance["file"] == file
     assert len(source.provenance["file_sha256"]) == 64

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import scgenept as sgp
 from scgenept import _keys
 from scgenept._errors import DataError, UnknownGeneError, UnknownNameError
 from scgenept.data.records import write_record
+from scgenept.knowledge import KnowledgeSource
 from scgenept.nn import VARIANTS, Network
 from scgenept.weights.card import Card
 from scgenept.weights.model import ScGenePT
@@ -28,15 +28,8 @@ SMALL = sgp.tl.Architecture(d_model=8, n_heads=2, d_hidden=8, n_layers=1)
 PLAN = sgp.tl.TrainingPlan(epochs=1, batch_size=8)
 
 
-@dataclass(frozen=True)
-class Texts:
-    name: str
-    names: tuple[str, ...]
-    vectors: np.ndarray
-
-
-def texts(name: str, genes: list[str], width: int, seed: int = 0) -> Texts:
-    return Texts(name, tuple(genes), np.random.default_rng(seed).normal(size=(len(genes), width)).astype(np.float32))
+def texts(name: str, genes: list[str], width: int, seed: int = 0) -> KnowledgeSource:
+    return KnowledgeSource(name, genes, np.random.default_rng(seed).normal(size=(len(genes), width)))
 
 
 def train(adata: AnnData | None = None, **options: Any) -> ScGenePT:
@@ -178,6 +171,13 @@ def test_offset_and_residual_survive_saving_and_are_not_exported(tmp_path: Path)
     assert sgp.models.load(tmp_path / "mine").network.config == model.network.config
     with pytest.raises(ValueError, match="has a learned level per gene, which the original network has no place for"):
         model.export(tmp_path / "theirs.pt")
+
+
+def test_texts_need_names_of_their_own() -> None:
+    genes = list(cells().var_names)
+    for names in (["go.c"], ["same", "same"]):
+        with pytest.raises(DataError, match="Each text needs a name of its own, without a dot"):
+            train(language=[texts(name, genes, 2) for name in names])
 
 
 def without_setup(adata: AnnData) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from .._errors import DataError, listing, near_names
 
@@ -22,20 +23,20 @@ def context_codes(adata: AnnData, by: str | Sequence[str] | None) -> tuple[np.nd
     adata
         Cells x genes.
     by
-        Column, or columns; ``None`` puts all cells into one group.
+        Column, or columns; ``None`` or none puts all cells into one group.
 
     Returns
     -------
-    Code per cell, (cells,), int64, and the name of each code.
+    Code per cell, (cells,), int64, from 0 without gaps, and the name of each code: its values joined by ``", "``.
 
     Raises
     ------
     DataError
         A column does not exist, or cells have no value in it.
     """
-    if by is None:
+    columns = [by] if isinstance(by, str) else list(by or ())
+    if not columns:
         return np.zeros(adata.n_obs, dtype=np.int64), ["all"]
-    columns = [by] if isinstance(by, str) else list(by)
     if absent := [name for name in columns if name not in adata.obs]:
         msg = (
             f"obs has no column {absent[0]!r}.{near_names(absent[0], map(str, adata.obs))} "
@@ -46,7 +47,10 @@ def context_codes(adata: AnnData, by: str | Sequence[str] | None) -> tuple[np.nd
         if missing := int(adata.obs[name].isna().sum()):
             msg = f"{missing:,} of {adata.n_obs:,} cells have no value in obs[{name!r}]: fill it in or leave them out."
             raise DataError(msg)
-    grouped = adata.obs.groupby(columns, observed=True, sort=True)
-    codes: np.ndarray = grouped.ngroup().to_numpy(dtype=np.int64)
-    names = [", ".join(map(str, np.atleast_1d(np.asarray(key, dtype=object)))) for key in grouped.groups]
-    return codes, names
+    codes, names = np.zeros(adata.n_obs, dtype=np.int64), [""]
+    for name in columns:
+        values, found = pd.factorize(adata.obs[name])
+        combined, pairs = pd.factorize(codes * len(found) + values, sort=True)
+        codes = combined.astype(np.int64)
+        names = [f"{names[pair // len(found)]}, {found[pair % len(found)]}" for pair in pairs.tolist()]
+    return codes, [name.removeprefix(", ") for name in names]

@@ -13,7 +13,7 @@ from .._errors import DataError, listing
 from .contexts import context_codes
 from .control_cells import resolve_controls
 from .pairs import csr_expression, pairs_from_adata
-from .records import read_record
+from .records import read_record, split_key
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -112,7 +112,7 @@ def examples_from_adata(
 
 
 def _split_column(adata: AnnData) -> np.ndarray:
-    key = str((read_record(adata, _keys.SPLIT) or {}).get("key", _keys.SPLIT))
+    key = split_key(adata)
     if key not in adata.obs:
         msg = (
             f"obs has no column {key!r}: run scgenept.pp.split(adata) first, or write adata.obs[{key!r}] = 'train' to "

@@ -14,7 +14,7 @@ from .._errors import DataError, UnknownNameError, listing, near_names
 from .._logging import logger
 from .._version import VERSION
 from ..data.records import write_record
-from ..weights.text_unpickler import load_names
+from ..pickles.text_unpickler import load_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

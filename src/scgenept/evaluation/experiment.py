@@ -10,6 +10,7 @@ import numpy as np
 from .. import _keys
 from .._errors import DataError, listing
 from ..data.checks import check_unique_genes, require_anndata
+from ..data.records import split_key
 from ..data.select import require_log_expression
 from ..data.setup import read_setup
 from ..perturbation import Perturbation
@@ -130,18 +131,17 @@ def _parts(adata: AnnData, labels: pd.Series[str], split: SplitLike) -> tuple[li
 
 
 def _from_column(adata: AnnData, labels: pd.Series[str], split: str) -> tuple[list[str], list[str]]:
-    if _keys.SPLIT not in adata.obs:
+    key = split_key(adata)
+    if key not in adata.obs:
         msg = (
-            f"obs has no column {_keys.SPLIT!r}. Run sgp.pp.split(adata), write {TRAINING!r} and {split!r} there "
+            f"obs has no column {key!r}. Run sgp.pp.split(adata), write {TRAINING!r} and {split!r} there "
             "yourself, or pass the test perturbations: split=['KLF1', ...]."
         )
         raise DataError(msg)
-    column = adata.obs[_keys.SPLIT].astype(object)
+    column = adata.obs[key].astype(object)
     if split == TRAINING or split not in set(column.dropna()):
         parts = sorted(set(column.dropna().astype(str)) - {TRAINING})
-        msg = (
-            f"split={split!r} is no part that can be scored. Parts of obs[{_keys.SPLIT!r}]: {listing(parts) or 'none'}."
-        )
+        msg = f"split={split!r} is no part that can be scored. Parts of obs[{key!r}]: {listing(parts) or 'none'}."
         raise DataError(msg)
     perturbed = labels.notna() & (labels != _keys.CONTROL)
     by_part = {part: set(labels[perturbed & (column == part)]) for part in set(column.dropna())}

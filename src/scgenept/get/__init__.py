@@ -8,5 +8,16 @@ from ._predicted import predicted, record
 from ._predictions import predictions
 from ._report import report
 from ._setup import Setup, setup
+from ._split_table import split_table
 
-__all__ = ["Setup", "de_genes", "mudata", "predicted", "predictions", "record", "report", "setup"]
+__all__ = [
+    "Setup",
+    "de_genes",
+    "mudata",
+    "predicted",
+    "predictions",
+    "record",
+    "report",
+    "setup",
+    "split_table",
+]

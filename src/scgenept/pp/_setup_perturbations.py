@@ -14,6 +14,7 @@ from .._errors import DataError, KeyTakenError, UnknownNameError, listing, near_
 from .._logging import logger
 from .._types import Modality
 from ..data.checks import check_shape, check_writable
+from ..data.columns import same_values, taken_columns
 from ..data.labels import is_canonical, parse_labels
 from ..data.records import check_records_writable, read_record, write_record
 from ..data.setup import Setup
@@ -136,7 +137,7 @@ def setup_perturbations(  # noqa: PLR0913
         source, control_label = ours.get("source_key", key), ours.get("control_label", control_label)
     elif key == target:
         owned.discard(target)
-        if not _same(adata.obs[key], columns[target]):
+        if not same_values(adata.obs[key], columns[target]):
             source = _keys.original_labels(target)
             columns = {source: adata.obs[key].copy(), **columns}
     _check_free(adata, columns, owned, kept=source if source in columns else None, overwrite=overwrite)
@@ -216,11 +217,6 @@ def _categorical(perturbations: Sequence[Perturbation], codes: NDArray[np.intp])
     return pd.Categorical.from_codes(renumbered[codes], categories=categories)
 
 
-def _same(column: pd.Series[Any], values: Any) -> bool:
-    """Whether a column already holds these values, of whatever type."""
-    return bool(np.array_equal(np.asarray(column, dtype=object), np.asarray(values, dtype=object)))
-
-
 def _check_free(
     adata: AnnData, columns: Mapping[str, Any], owned: set[str | None], *, kept: str | None, overwrite: bool
 ) -> None:
@@ -228,11 +224,7 @@ def _check_free(
 
     ``kept`` is the column for the labels that canonical ones replace; it never replaces anything itself.
     """
-    taken = [
-        name
-        for name, values in columns.items()
-        if name in adata.obs and name not in owned and not _same(adata.obs[name], values)
-    ]
+    taken = taken_columns(adata, columns, owned)
     if kept in taken:
         msg = f"obs[{kept!r}] exists and is where the labels as they came would be kept: rename or delete it."
         raise KeyTakenError(msg)

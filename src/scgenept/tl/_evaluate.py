@@ -109,8 +109,8 @@ def evaluate(  # noqa: PLR0913  (what is judged, by what, against whom, and how 
     >>> adata = sgp.datasets.toy()
     >>> sgp.pp.setup_perturbations(adata, key="condition", modality="CRISPRa", cell_type="K562")
     >>> report = sgp.tl.evaluate(adata, "additive", split=["KLF1+MAP2K6"], n_boot=100)
-    >>> scores = report.summary.query("stratum == 'all' and metric == 'pearson_delta'").set_index("predictor")
-    >>> bool(scores.loc["additive", "value"] > scores.loc["mean", "value"])
+    >>> scores = report.summary.query("stratum == 'all' and metric == 'mse'").set_index("predictor")
+    >>> bool(scores.loc["additive", "value"] < scores.loc["mean", "value"])
     True
     """
     n_halvings = _n_halvings(calibrate)

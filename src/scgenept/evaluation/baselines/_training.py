@@ -11,6 +11,7 @@ import pandas as pd
 
 from ... import _keys
 from ..._errors import DataError, listing
+from ...data.records import split_key
 from ...data.select import require_log_expression
 from ...data.setup import read_setup
 from ...perturbation import Perturbation
@@ -159,8 +160,8 @@ def training_rows(adata: AnnData) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.
     setup = read_setup(adata)
     is_control = adata.obs[setup.is_control_key].to_numpy(dtype=bool)
     in_training = np.ones(adata.n_obs, dtype=bool)
-    if _keys.SPLIT in adata.obs:
-        in_training = (adata.obs[_keys.SPLIT].astype(object) == "train").to_numpy(dtype=bool)
+    if (key := split_key(adata)) in adata.obs:
+        in_training = (adata.obs[key].astype(object) == "train").to_numpy(dtype=bool)
     controls = is_control & in_training if (is_control & in_training).any() else is_control
     if not controls.any():
         msg = "There are no control cells, so there is nothing that a change could be counted from."

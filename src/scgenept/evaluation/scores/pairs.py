@@ -83,7 +83,7 @@ def non_additivity_correlation(
     predicted, observed
         Pairs x genes, log1p of counts per 1e4.
     additive
-        ``a``, pairs x genes, log1p of counts per 1e4: :func:`scgenept.evaluation.baselines.additive`.
+        ``a``, pairs x genes, log1p of counts per 1e4: :class:`scgenept.evaluation.baselines.Additive`.
     predicted_additive
         The same from the predicted singles.
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scgenept._errors import CheckpointError, UnsafePickleError
-from scgenept.weights.text_unpickler import TextUnpickler, load_names, plain
+from scgenept.pickles.text_unpickler import TextUnpickler, load_names, plain
 
 if TYPE_CHECKING:
     from pathlib import Path
