@@ -48,6 +48,10 @@ DE: Final = "de"
 CORRECTIONS: Final = "corrections"
 PAIRS: Final = "pairs"
 
+# Fields of the record of a prediction that has an interval
+INTERVAL_SOURCE: Final = "interval_source"
+INTERVAL_LEVEL: Final = "interval_level"
+
 
 def prediction_layer(perturbation: str) -> str:
     """Return the default ``layers`` key of a prediction: the canonical name of the perturbation."""
@@ -62,6 +66,11 @@ def original_labels(key: str) -> str:
 def subgroup_of(key: str) -> str:
     """Return the ``obs`` key of the subgroup that belongs to the split ``key``."""
     return f"{key}_subgroup"
+
+
+def interval_varm(key: str) -> str:
+    """Return the ``varm`` key of the interval that belongs to the prediction ``key``."""
+    return f"{key}_interval"
 
 
 def embedding_obsm(key: str) -> str:

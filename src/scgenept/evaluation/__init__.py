@@ -8,6 +8,7 @@
 :mod:`.experiment`        test and training perturbations of an AnnData, and what scores derive from the cells
 :mod:`.reading`           anybody's predictions, brought to perturbations x genes
 :mod:`.calibration`       every predictor on halves of the cells, beside a replicate
+:mod:`.uncertainty`       intervals of a predicted mean: bootstrap, ensemble, conformal, and whether they cover
 :mod:`.statistics`        bootstrap over perturbations, Holm
 :mod:`.report`            the result: tidy tables, notes in words, and how they are shown and stored
 :mod:`.pseudobulk`        mean, spread and number of the cells of each perturbation

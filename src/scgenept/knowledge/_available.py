@@ -32,8 +32,8 @@ def available() -> pd.DataFrame:
     --------
     >>> import scgenept as sgp
     >>> table = sgp.knowledge.available().set_index("name")
-    >>> table.loc["go_c", ["joined", "embedder", "width"]].tolist()
-    ['concat', 'text-embedding-ada-002', 1536]
+    >>> table.loc["go_c", "embedder"], int(table.loc["go_c", "width"]), table.loc["go_c_avg", "joined"]
+    ('text-embedding-ada-002', 1536, 'avg')
     """
     rows = [_row(name, entry) for name, entry in catalog().items()]
     return pd.DataFrame(rows).astype({"width": "Int64", "genes": "Int64"})

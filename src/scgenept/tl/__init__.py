@@ -13,22 +13,37 @@ from ._predict_perturbation import predict_perturbation
 
 if TYPE_CHECKING:
     from ..evaluation.report import Report
+    from ..evaluation.uncertainty import IntervalReport, Uncertainty
+    from ._calibrate import calibrate
     from ._evaluate import evaluate
+    from ._evaluate_intervals import evaluate_intervals
     from ._finetune import finetune
 
 __all__ = [
     "Architecture",
     "Engine",
     "Hardware",
+    "IntervalReport",
     "Report",
     "TrainingPlan",
+    "Uncertainty",
+    "calibrate",
     "evaluate",
+    "evaluate_intervals",
     "finetune",
     "predict_perturbation",
 ]
 
 # Lightning takes seconds to import, and only training needs it; scipy.stats takes one, and only scores do.
-_LAZY = {"Report": "..evaluation.report", "evaluate": "._evaluate", "finetune": "._finetune"}
+_LAZY = {
+    "IntervalReport": "..evaluation.uncertainty",
+    "Report": "..evaluation.report",
+    "Uncertainty": "..evaluation.uncertainty",
+    "calibrate": "._calibrate",
+    "evaluate": "._evaluate",
+    "evaluate_intervals": "._evaluate_intervals",
+    "finetune": "._finetune",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -205,7 +205,13 @@ def _finished(model: ScGenePT, run: TrainingRun, examples: Examples, setup: Setu
         "history": run.history.to_dict(orient="records"),
     }
     card = replace(
-        model.card, modality=modality, cell_type=setup.cell_type, training=training, metrics=(), weights_sha256=""
+        model.card,
+        modality=modality,
+        cell_type=setup.cell_type,
+        training=training,
+        metrics=(),
+        calibration=(),
+        weights_sha256="",
     )
     card = replace(card, caveats=(*card.caveats, "Not evaluated yet: see scgenept.tl.evaluate."))
     mean = dict(zip(examples.train.genes, examples.control_mean.tolist(), strict=True))
