@@ -38,7 +38,6 @@ import pandas as pd
 
 import scgenept as sgp
 from scgenept import _keys, metrics
-from scgenept.data.records import write_record
 from scgenept.evaluation.pseudobulk import pseudobulk
 from scgenept.evaluation.references import halves
 from scgenept.evaluation.strata import strata
@@ -85,6 +84,9 @@ RECIPES = {
     "together": Recipe(plan={**FASTER, "targets": "mean", "averaging": 0.98}, architecture={"gene_offset": True}),
     "together_language_only": Recipe(
         plan={**FASTER, "targets": "mean", "averaging": 0.98}, architecture={"gene_offset": True}, variant="go_c"
+    ),
+    "mean_to_change": Recipe(
+        plan={**FASTER, "controls": "mean"}, architecture={"decoder": "residual", "gene_offset": True}
     ),
     # choices of the original, each one change of "faster", then all
     "control_examples": Recipe(plan={**FASTER, "control_examples": True}),
@@ -197,7 +199,7 @@ def split(data: Data, seed: int) -> None:
     for name in rest[data.n_validation :][: data.n_other_context]:
         part[(labels == name) & (contexts == rng.choice(sorted(set(contexts))))] = "test"
     adata.obs["split"] = part
-    write_record(adata, _keys.PAIRS, {"by": data.context})
+    sgp.pp.pair_controls(adata, by=data.context, rng=seed)
 
 
 def texts_of(source: str, data: Data) -> sgp.knowledge.KnowledgeSource:

@@ -9,9 +9,7 @@ import pytest
 import torch
 
 import scgenept as sgp
-from scgenept import _keys
 from scgenept._errors import DataError, UnknownGeneError, UnknownNameError
-from scgenept.data.records import write_record
 from scgenept.knowledge import KnowledgeSource
 from scgenept.nn import VARIANTS, Network
 from scgenept.weights.card import Card
@@ -143,7 +141,7 @@ def test_modalities_are_mixed_only_when_asked() -> None:
 def test_offset_and_residual_start_from_what_is_known(decoder: Any, gene_offset: bool) -> None:
     adata = cells()
     adata.obs["line"] = np.where(np.arange(adata.n_obs) % 3 == 0, "x", "y")
-    write_record(adata, _keys.PAIRS, {"by": "line"})
+    sgp.pp.pair_controls(adata, by="line")
     shape = sgp.tl.Architecture(d_model=8, n_heads=2, d_hidden=8, n_layers=1, decoder=decoder, gene_offset=gene_offset)
     plan = sgp.tl.TrainingPlan(epochs=1, batch_size=8, learning_rate=1e-30)
     model = train(adata, architecture=shape, plan=plan)
