@@ -75,7 +75,8 @@ ELSEWHERE: Final = re.compile(
 
 PRIVATE: Final = re.compile(
     r"(Against|DeviceName|EmbeddingLike|FloatArray|GeneVector|HasVocabulary|How|IntArray|KeyForm|Kind|Missing|Modality"
-    r"|PerturbationLike|PrecisionName|PredictorLike|Pseudobulks|RNGLike|Rule|Scale|Scheme|Training|View)$"
+    r"|Models|PerturbationLike|PrecisionName|PredictorLike|Pseudobulks|Quantile|RNGLike|Rule|Scale|Scheme|Source"
+    r"|Training|View)$"
 )
 """Aliases of types of ours, which are spelled out where they matter."""
 

@@ -29,7 +29,7 @@ class Calibration:
     ----------
     scores
         ``|observed mean - predicted mean| / scale``, perturbations x genes, float32
-        (:func:`scgenept.evaluation.uncertainty.conformal.scale`).
+        (``scgenept.evaluation.uncertainty.conformal.scale``).
     spread
         Standard deviation over control cells, (genes,), log1p of counts per 1e4, float32.
     genes
