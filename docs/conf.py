@@ -64,8 +64,8 @@ if os.environ.get("SCGENEPT_DOCS_LINKS"):
 
 ELSEWHERE: Final = re.compile(
     r"(ad|anndata|collections|lightning|matplotlib|mudata|np|npt|numpy|os|pandas|pathlib|pd|scanpy|scipy|sp|torch|typing)\..+"
-    r"|AnnData|ArrayLike|Axes|Callable|DataFrame|Figure|Final|Generator|Iterable|Iterator|Literal|Mapping|MuData"
-    r"|NDArray|Path|PathLike|Self|Sequence|Series|Tensor|TypeAlias"
+    r"|AnnData|ArrayLike|Axes|Callable|Callback|DataFrame|Figure|Final|Generator|Iterable|Iterator|Literal|Logger|Mapping|MuData"
+    r"|NDArray|Path|PathLike|Self|Sequence|Series|Strategy|Tensor|TypeAlias"
     r"|bool|bytes|dict|float|int|list|None|object|set|str|tuple(\[str)?|(\w+Error|\w*Warning)"
 )
 """Names that other packages define; without their inventories they stay text.
@@ -74,8 +74,9 @@ ELSEWHERE: Final = re.compile(
 """
 
 PRIVATE: Final = re.compile(
-    r"(DeviceName|FloatArray|GeneVector|HasVocabulary|How|IntArray|KeyForm|Modality|PerturbationLike|Pseudobulks|RNGLike"
-    r"|Rule|Scale)$"
+    r"(Against|DeviceName|EmbeddingLike|FloatArray|GeneVector|HasVocabulary|How|IntArray|KeyForm|Kind|Missing|Modality"
+    r"|Models|PerturbationLike|PrecisionName|PredictorLike|Pseudobulks|Quantile|RNGLike|Rule|Scale|Scheme|Source"
+    r"|Training|View)$"
 )
 """Aliases of types of ours, which are spelled out where they matter."""
 

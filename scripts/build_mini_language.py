@@ -30,7 +30,7 @@ def main() -> None:
     texts = knowledge.go_texts(knowledge.read_go_terms(arguments.go_terms), genes)
     embeddings = np.zeros((len(genes), 384), dtype=np.float16)
     has_text = np.asarray([gene in texts for gene in genes])
-    embeddings[has_text] = knowledge.minilm(list(texts.values()))
+    embeddings[has_text] = knowledge.MiniLM()(list(texts.values()))
     np.savez_compressed(arguments.out, genes=np.asarray(genes), embeddings=embeddings, has_text=has_text)
 
 

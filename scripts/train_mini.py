@@ -2,6 +2,7 @@
 
     python scripts/build_mini_language.py go_human_terms.tsv.gz language.npz
     python scripts/train_mini.py language.npz [--cells norman_mcfaline_subset.h5ad] [--out FOLDER]
+    python scripts/train_mini.py language.npz --folds    # compare recipes on the training perturbations alone
 
 The network has the form of scGenePT: gene tokens, counts, one text per gene (Gene Ontology, MiniLM, 384 wide),
 perturbation flags, post-norm transformer, plain decoder. It is trained on 26 of the 33 perturbations of the Norman
@@ -33,8 +34,8 @@ import torch
 
 from scgenept import Perturbation, datasets, metrics, settings
 from scgenept.data.pairs import Pairs
-from scgenept.evaluation import baselines
 from scgenept.genes.vocabulary import Vocabulary
+from scgenept.models import baselines
 from scgenept.nn import LanguageSource, Network, NetworkConfig
 from scgenept.prediction.engine import Engine, predict_cells
 from scgenept.registry import fetch
@@ -42,6 +43,7 @@ from scgenept.training.fit import fit
 from scgenept.training.plan import TrainingPlan
 from scgenept.weights.card import Card
 from scgenept.weights.folder import load_folder
+from scgenept.weights.initial import set_gene_offset
 from scgenept.weights.model import ScGenePT
 from scgenept.weights.tokens import build_tokens
 
@@ -49,6 +51,8 @@ FOLDER = Path(__file__).parents[1] / "src" / "scgenept" / "models" / "data" / "s
 SIZES = {"d_model": 64, "n_heads": 4, "d_hidden": 64, "n_layers": 2, "dropout": 0.0}
 N_FIRST_GENES = 104
 STEPS_PER_EPOCH = 10
+N_FOLDS = 3
+OTHER_NETWORKS = {"packaged": {}, "gene_offset": {"gene_offset": True}, "residual": {"decoder": "residual"}}
 FIRST = TrainingPlan(learning_rate=2e-3, decay=0.96, epochs=90, averaging=0.98, patience=1000)
 SECOND = TrainingPlan(learning_rate=1e-3, decay=0.90, epochs=30, averaging=0.98, patience=1000)
 SPECIALS = ("<pad>", "<cls>", "<eoc>")
@@ -63,6 +67,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=FOLDER)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--measure", action="store_true", help="only score the model in --out again")
+    parser.add_argument(
+        "--folds", action="store_true", help="only compare networks, with a quarter of the epochs of stage one"
+    )
     arguments = parser.parse_args()
     settings.device = "cpu"
 
@@ -72,6 +79,9 @@ def main() -> None:
     training = facts.index[facts["split"] == "train"].tolist()
     path = arguments.cells or fetch("norman_subset.h5ad")
     controls = real_controls(path, observed.columns)
+    if arguments.folds:
+        compare(np.load(arguments.language), observed.loc[[CONTROL, *training]], controls, arguments.seed)
+        return
 
     if not arguments.measure:
         train(arguments, path, observed, controls, facts)
@@ -90,8 +100,8 @@ def train(
     training = facts.index[facts["split"] == "train"].tolist()
     model = new_model(np.load(arguments.language), arguments.seed)
     model.control_mean = dict(zip(observed.columns, controls.mean(axis=0).tolist(), strict=True))
-    highest = observed.loc[[CONTROL, *training]].max().sort_values(ascending=False, kind="stable").index[:N_FIRST_GENES]
-    for stage, (plan, genes) in enumerate(((FIRST, list(highest)), (SECOND, list(observed.columns)))):
+    highest = highest_genes(observed.loc[[CONTROL, *training]])
+    for stage, (plan, genes) in enumerate(((FIRST, highest), (SECOND, list(observed.columns)))):
         epoch = pairs(observed, controls, training, genes)
         whole = replace(plan, batch_size=len(training) + 1)  # as many pairs per step as there are conditions
         loss = fit(model, epoch, None, whole, seed=stage + 10 * arguments.seed).history["train_loss"]
@@ -101,13 +111,63 @@ def train(
     model.save(arguments.out, half=True, overwrite=True)
 
 
-def new_model(language: np.lib.npyio.NpzFile, seed: int) -> ScGenePT:
+def highest_genes(observed: pd.DataFrame) -> list[str]:
+    """Return the genes with the highest pseudobulk."""
+    return list(observed.max().sort_values(ascending=False, kind="stable").index[:N_FIRST_GENES])
+
+
+def compare(language: np.lib.npyio.NpzFile, observed: pd.DataFrame, controls: np.ndarray, seed: int) -> None:
+    """Print scores of the first stage, with a quarter of its epochs, on folds of the training perturbations."""
+    names = np.random.default_rng(seed).permutation([name for name in observed.index if name != CONTROL])
+    plan = replace(FIRST, epochs=FIRST.epochs // 4, decay=FIRST.decay**4)
+    rows = []
+    for fold in range(N_FOLDS):
+        held_out = list(names[fold::N_FOLDS])
+        training = [name for name in names if name not in held_out]
+        genes = highest_genes(observed.loc[[CONTROL, *training]])
+        truth, control, mean = (
+            observed.loc[held_out, genes],
+            observed.loc[CONTROL, genes],
+            observed.loc[training, genes],
+        )
+        cells = controls[:, observed.columns.get_indexer(genes)]
+        predicted = {
+            name: baselines.load(name).fit_pseudobulks(mean, control).predict_pseudobulks(held_out)
+            for name in ("additive", "mean")
+        }
+        for name, choice in OTHER_NETWORKS.items():
+            model = new_model(language, seed, **choice)
+            set_gene_offset(model, genes, mean.mean().to_numpy())
+            epoch = pairs(observed, controls, training, genes)
+            fit(model, epoch, None, replace(plan, batch_size=len(training) + 1), seed=seed)
+            said = [predict(model, genes, held_name, cells) for held_name in held_out]
+            predicted[name] = pd.DataFrame(said, index=held_out, columns=genes)
+        for name, table in predicted.items():
+            values = {
+                "mse": metrics.mse(table, truth),
+                "pearson_delta": metrics.pearson_delta(table, truth, control),
+                "pearson_delta_ref_mean": metrics.pearson_delta_ref_mean(table, truth, mean.mean()),
+                "pds_cosine": metrics.pds_cosine(table, truth, control),
+            }
+            rows.append(pd.DataFrame(values, index=held_out).assign(predictor=name, fold=fold))
+    table = pd.concat(rows)
+    print(table.groupby("predictor").mean(numeric_only=True).drop(columns="fold").round(4).to_string())
+    print(table.groupby(["predictor", "fold"])["pearson_delta"].mean().unstack().round(3).to_string())
+
+
+def new_model(language: np.lib.npyio.NpzFile, seed: int, **choice: object) -> ScGenePT:
     """Return the untrained model; text embeddings are brought to unit variance and frozen."""
     genes, texts = [str(gene) for gene in language["genes"]], language["embeddings"].astype(np.float32)
     vocabulary = Vocabulary([*genes, *SPECIALS])
     source = LanguageSource("go", texts.shape[1])
-    config = NetworkConfig(n_tokens=len(vocabulary), pad_id=vocabulary.pad_id, languages=(source,), **SIZES)
+    config = NetworkConfig(
+        n_tokens=len(vocabulary), pad_id=vocabulary.pad_id, languages=(source,), **{**SIZES, **choice}
+    )
     network = Network.initialised(config, seed)
+    if choice:
+        # Start from exactly the level of each gene, or exactly the control cell.
+        torch.nn.init.zeros_(network.body.decoder.value[4].weight)
+        torch.nn.init.zeros_(network.body.decoder.value[4].bias)
     table = torch.zeros(len(vocabulary), texts.shape[1])
     table[: len(genes)] = torch.from_numpy(texts * texts.shape[1] ** 0.5)
     network.genes.languages["go"].table.weight = torch.nn.Parameter(table, requires_grad=False)
@@ -182,17 +242,10 @@ def measure(
     train_table, truth = observed.loc[training], observed.loc[everything]
     reference = train_table.mean().to_numpy()
 
-    def network(name: str) -> np.ndarray:
-        tokens = build_tokens(model, genes, Perturbation.parse(name))
-        engine = Engine(device="cpu")
-        cells = predict_cells(model.network, tokens, lambda a, b: controls[a:b], len(controls), engine=engine).values
-        return cells.mean(axis=0, dtype=np.float64)
-
-    predictors = {
-        model.name: pd.DataFrame([network(name) for name in everything], index=everything, columns=genes),
-        "additive": baselines.additive(train_table, control, everything),
-        "mean": baselines.mean(train_table, control, everything),
-        "no_change": baselines.no_change(train_table, control, everything),
+    said = [predict(model, genes, name, controls) for name in everything]
+    predictors = {model.name: pd.DataFrame(said, index=everything, columns=genes)} | {
+        name: baselines.load(name).fit_pseudobulks(train_table, control).predict_pseudobulks(everything)
+        for name in ("additive", "mean", "no_change")
     }
     targets = sorted({gene for name in everything for gene in name.split("+")} & set(genes))
     rows = []
@@ -213,6 +266,14 @@ def measure(
     strata = table.groupby(["stratum", "predictor"], sort=False).mean(numeric_only=True).reset_index()
     strata.insert(0, "perturbation", "mean of " + strata["stratum"])
     return pd.concat([table, strata], ignore_index=True)
+
+
+def predict(model: ScGenePT, genes: list[str], name: str, controls: np.ndarray) -> np.ndarray:
+    """Return the mean over predicted cells, (genes,), float64."""
+    tokens = build_tokens(model, genes, Perturbation.parse(name))
+    engine = Engine(device="cpu")
+    cells = predict_cells(model.network, tokens, lambda a, b: controls[a:b], len(controls), engine=engine).values
+    return cells.mean(axis=0, dtype=np.float64)
 
 
 def labelled(values: pd.DataFrame, predictor: str, facts: pd.DataFrame) -> pd.DataFrame:

@@ -18,7 +18,7 @@ SRC = Path(__file__).parents[1] / "src" / "scgenept"
 FLOORS = (
     {"_errors", "_io", "_keys", "_logging", "_settings", "_types", "_version"},
     {"_device", "perturbation"},
-    {"genes", "nn", "registry"},
+    {"genes", "nn", "pickles", "registry"},
     {"weights", "data", "knowledge"},
     {"training", "prediction", "evaluation"},
     {"datasets", "get", "metrics", "models", "pl", "pp", "tl"},
@@ -27,8 +27,8 @@ FLOORS = (
 )
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 
-# Doors that stand on other doors: tools load models and read results, figures read results.
-DOORS_OVER_DOORS = {"pl": {"get"}, "tl": {"get", "models"}}
+# Doors that stand on other doors: tools load models and read results, figures read results, imported data are set up.
+DOORS_OVER_DOORS = {"datasets": {"pp"}, "pl": {"get"}, "tl": {"get", "models"}}
 
 HEAVY = ("anndata", "captum", "lightning", "matplotlib", "pandas", "scanpy", "sentence_transformers", "torch")
 
@@ -145,7 +145,9 @@ def test_torch_is_enough(module: str) -> None:
     )
 
 
-@pytest.mark.parametrize("door", ["data", "datasets", "evaluation", "genes", "get", "metrics", "pp"])
+@pytest.mark.parametrize(
+    "door", ["data", "datasets", "evaluation", "genes", "get", "knowledge", "metrics", "pickles", "pp"]
+)
 def test_no_torch(door: str) -> None:
     check(f"import scgenept.{door}", blocked=("torch", "lightning"))
 
@@ -169,7 +171,7 @@ def state():
     )
 before = state()
 import scgenept
-for door in ("datasets", "get", "metrics", "models", "pl", "pp", "tl"):
+for door in ("datasets", "get", "knowledge", "metrics", "models", "pl", "pp", "tl"):
     getattr(scgenept, door)
 for i, (old, new) in enumerate(zip(before, state(), strict=True)):
     assert old == new, (i, old, new)

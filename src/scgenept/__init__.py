@@ -16,12 +16,12 @@ from ._version import VERSION
 from .perturbation import Perturbation
 
 if TYPE_CHECKING:
-    from . import datasets, get, metrics, models, pl, pp, tl
+    from . import datasets, get, knowledge, metrics, models, pl, pp, tl
     from .models import cite
 
 __version__ = VERSION
 
-_DOORS = frozenset({"datasets", "get", "metrics", "models", "pl", "pp", "tl"})
+_DOORS = frozenset({"datasets", "get", "knowledge", "metrics", "models", "pl", "pp", "tl"})
 
 __all__ = [
     "Perturbation",
@@ -29,6 +29,7 @@ __all__ = [
     "cite",
     "datasets",
     "get",
+    "knowledge",
     "metrics",
     "models",
     "pl",

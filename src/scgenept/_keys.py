@@ -17,10 +17,12 @@ CONTROL_CELL: Final = "control_cell"
 SPLIT: Final = "split"
 SPLIT_SUBGROUP: Final = "split_subgroup"
 SIMULATED: Final = "simulated"
+N_WITHOUT_EMBEDDING: Final = "n_without_embedding"
 
 # layers
 COUNTS: Final = "counts"
 CONTROL_LAYER: Final = "control"
+STD: Final = "std"
 
 # var
 IN_TRAINING: Final = "in_training"
@@ -39,8 +41,16 @@ SOURCE: Final = "source"
 PREPARE: Final = "prepare"
 PREDICTIONS: Final = "predictions"
 OBSERVED: Final = "observed"
+REPORT: Final = "report"
+BASELINE: Final = "baseline"
 MATCHES: Final = "gene_matches"
+DE: Final = "de"
+CORRECTIONS: Final = "corrections"
 PAIRS: Final = "pairs"
+
+# Fields of the record of a prediction that has an interval
+INTERVAL_SOURCE: Final = "interval_source"
+INTERVAL_LEVEL: Final = "interval_level"
 
 
 def prediction_layer(perturbation: str) -> str:
@@ -56,6 +66,11 @@ def original_labels(key: str) -> str:
 def subgroup_of(key: str) -> str:
     """Return the ``obs`` key of the subgroup that belongs to the split ``key``."""
     return f"{key}_subgroup"
+
+
+def interval_varm(key: str) -> str:
+    """Return the ``varm`` key of the interval that belongs to the prediction ``key``."""
+    return f"{key}_interval"
 
 
 def embedding_obsm(key: str) -> str:

@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.training_data [--cells 20000] [--genes 5045]
 
-20,000 cells x 5,045 genes, a tenth non-zero, 100 perturbations; 64 pairs on 1,536 genes a step, fed from host memory. The
-share is that of a step of ``--step-ms`` milliseconds.
+20,000 cells x 5,045 genes, a tenth non-zero, 100 perturbations; 64 pairs on 1,536 genes a step, from host memory.
+The share is that of a step of ``--step-ms`` milliseconds.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from scipy import sparse, stats
 
 from scgenept import _keys
 from scgenept._errors import DataError
+from scgenept.evaluation import de
 from scgenept.evaluation.de import rank_genes, top_gene_indices
 from scgenept.evaluation.pseudobulk import pseudobulk
 
@@ -104,3 +105,95 @@ def test_ties_keep_the_order_given() -> None:
 def test_figures_that_do_not_fit_are_refused() -> None:
     with pytest.raises(DataError, match="one value per gene"):
         rank_genes([1.0, 2.0], [1.0], 9, [1.0, 1.0], [1.0, 1.0], 9)
+
+
+@pytest.fixture
+def screen() -> tuple[np.ndarray, np.ndarray, Pseudobulk]:
+    """Cells x genes, their labels, and their pseudobulks; gene 0 is constant, gene 1 belongs to A alone."""
+    rng = np.random.default_rng(8)
+    sizes = {"A": 30, "A+B": 25, "B": 20, "ctrl": 40, "lonely": 1}
+    labels = np.repeat(list(sizes), list(sizes.values()))
+    values = rng.normal(3, 1, (len(labels), 12))
+    values[:, 0] = 3.0
+    values[np.isin(labels, ["A", "A+B"]), 1] += 2
+    values[labels == "A+B", 2] += 2
+    adata = ad.AnnData(values, obs=pd.DataFrame({"p": labels}, index=[str(i) for i in range(len(labels))]))
+    return values, labels, pseudobulk(adata, by="p")
+
+
+def benjamini_hochberg(p_values: list[float]) -> list[float]:
+    ranked = sorted(range(len(p_values)), key=p_values.__getitem__, reverse=True)
+    adjusted, least = [1.0] * len(p_values), 1.0
+    for place, gene in enumerate(ranked):
+        least = min(least, p_values[gene] * len(p_values) / (len(p_values) - place))
+        adjusted[gene] = least
+    return adjusted
+
+
+def test_against_rest_equals_scipy(screen: tuple[np.ndarray, np.ndarray, Pseudobulk]) -> None:
+    values, labels, bulk = screen
+    score, p_value = de.against_rest(bulk)
+    assert score.index.tolist() == ["A", "A+B", "B", "lonely"]
+    for name in ("A", "A+B", "B"):
+        own, rest = values[labels == name, 1:], values[(labels != name) & (labels != "ctrl"), 1:]
+        t = stats.ttest_ind(own, rest, equal_var=False)
+        np.testing.assert_allclose(score.loc[name].iloc[1:], t.statistic, rtol=1e-9)
+        np.testing.assert_allclose(p_value.loc[name], benjamini_hochberg([1.0, *t.pvalue]), rtol=1e-8)
+        assert score.loc[name].iloc[0] == 0
+    assert score.loc["lonely"].isna().all()
+    assert p_value.loc["lonely"].isna().all()
+    some, _ = de.against_rest(bulk, perturbations=["B"])
+    pd.testing.assert_frame_equal(some, score.loc[["B"]])
+
+
+def test_significant_genes_equal_scipy(screen: tuple[np.ndarray, np.ndarray, Pseudobulk]) -> None:
+    values, labels, bulk = screen
+    found = de.significant_genes(bulk)
+    control = values[labels == "ctrl", 1:]
+    for name in ("A", "A+B", "B"):
+        p_values = stats.ttest_ind(values[labels == name, 1:], control, equal_var=False).pvalue
+        expected = np.array(benjamini_hochberg([1.0, *p_values])) < 0.05
+        np.testing.assert_array_equal(found.loc[name], expected)
+    assert found.loc["A"].iloc[1]
+    assert not found.loc["lonely"].any()
+    assert found.dtypes.eq(bool).all()
+
+
+def test_non_additive_genes_equal_a_loop(screen: tuple[np.ndarray, np.ndarray, Pseudobulk]) -> None:
+    values, labels, bulk = screen
+    found = de.non_additive_genes(bulk, pairs=["A+B"], alpha=0.3)
+    groups = [values[labels == name] for name in ("A+B", "A", "B", "ctrl")]
+    p_values = [1.0]
+    for g in range(1, 12):
+        excess = groups[0][:, g].mean() - groups[1][:, g].mean() - groups[2][:, g].mean() + groups[3][:, g].mean()
+        parts = [(group[:, g].var(ddof=1) / len(group), len(group) - 1) for group in groups]
+        total = sum(v for v, _ in parts)
+        freedom = total**2 / sum(v**2 / f for v, f in parts)
+        p_values.append(2 * stats.t.sf(abs(excess) / total**0.5, freedom))
+    np.testing.assert_array_equal(found.loc["A+B"], np.array(benjamini_hochberg(p_values)) < 0.3)
+    assert found.loc["A+B"].iloc[2]
+    assert not found.loc["A+B"].iloc[1]
+
+
+def test_adjusted_skips_what_was_not_tested() -> None:
+    rng = np.random.default_rng(0)
+    p_values = rng.random((3, 9)) ** 3
+    p_values[1, [2, 5]] = np.nan
+    p_values[2] = np.nan
+    found = de.adjusted(p_values)
+    for row in (0, 1):
+        known = ~np.isnan(p_values[row])
+        np.testing.assert_allclose(found[row, known], benjamini_hochberg(list(p_values[row, known])))
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(p_values))
+
+
+def test_rows_that_are_missing_are_named(screen: tuple[np.ndarray, np.ndarray, Pseudobulk]) -> None:
+    bulk = screen[2]
+    with pytest.raises(DataError, match="1 rows are missing: AB"):
+        de.significant_genes(bulk, perturbations=["AB"])
+    with pytest.raises(DataError, match="1 rows are missing: control"):
+        de.significant_genes(bulk, control="control")
+    with pytest.raises(DataError, match="1 perturbations are not pairs: A"):
+        de.non_additive_genes(bulk, pairs=["A"])
+    with pytest.raises(DataError, match=r"2 rows are missing: A\+C, C"):
+        de.non_additive_genes(bulk, pairs=["A+C"])

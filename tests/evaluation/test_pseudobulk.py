@@ -12,7 +12,7 @@ from scipy import sparse
 
 from scgenept import _keys
 from scgenept._errors import DataError
-from scgenept.evaluation.pseudobulk import pseudobulk
+from scgenept.evaluation.pseudobulk import pseudobulk, pseudobulks_within, rest
 from scgenept.pp import setup_perturbations
 
 if TYPE_CHECKING:
@@ -93,3 +93,52 @@ def test_errors_say_what_to_do() -> None:
     del adata.X
     with pytest.raises(DataError, match="adata.X is None"):
         pseudobulk(adata)
+
+
+def test_rest_equals_the_other_cells() -> None:
+    adata = cells()
+    adata.X = adata.X.astype(np.float64)
+    adata.X[:, 2] = np.where(np.array(LABELS) == "B", 0.1, 0)  # what nobody else expresses leaves no crumbs
+    others = rest(pseudobulk(adata))
+    labels = np.array(LABELS)
+    assert list(others.mean.index) == ["A+B", "B", "single"]
+    for name in others.mean.index:
+        chosen = adata.X[(labels != name) & (labels != "ctrl")]
+        assert others.n[name] == len(chosen)
+        np.testing.assert_allclose(others.mean.loc[name], chosen.mean(axis=0), rtol=1e-12)
+        np.testing.assert_allclose(others.std.loc[name], chosen.std(axis=0, ddof=1), rtol=1e-12)
+    assert others.mean.loc["B"].iloc[2] == others.std.loc["B"].iloc[2] == 0
+
+
+def test_rest_of_one_perturbation_is_nothing() -> None:
+    adata = cells()
+    alone = rest(pseudobulk(adata, perturbations=["ctrl", "B"]))
+    assert alone.n.to_dict() == {"B": 0}
+    assert alone.mean.isna().all(axis=None)
+    assert alone.std.isna().all(axis=None)
+
+
+@pytest.mark.parametrize("kind", [None, sparse.csr_matrix, sparse.csc_matrix])
+def test_within_a_column(kind: type | None) -> None:
+    adata = cells(kind)
+    adata.obs["line"] = list("xyxyxyxyxx")
+    found = pseudobulks_within(adata, "line")
+    assert list(found) == ["x", "y"]
+    for name, bulk in found.items():
+        alone = pseudobulk(adata[adata.obs["line"] == name].copy())
+        pd.testing.assert_frame_equal(bulk.mean, alone.mean)
+        pd.testing.assert_frame_equal(bulk.std, alone.std)
+        pd.testing.assert_series_equal(bulk.n, alone.n)
+
+
+def test_what_is_stored_by_column_is_read_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scgenept.evaluation.pseudobulk._BLOCK", 2 * len(LABELS))  # two columns at a time
+    adata = cells(sparse.csc_matrix)
+    pd.testing.assert_frame_equal(pseudobulk(adata).std, pseudobulk(cells()).std)
+
+
+@pytest.mark.parametrize("kind", [None, sparse.csr_matrix, sparse.csc_matrix])
+def test_cells_without_any_value(kind: type | None) -> None:
+    adata = cells(kind)
+    adata.X = sparse.csr_matrix(adata.shape) if kind else np.zeros(adata.shape)
+    assert (pseudobulk(adata).std.drop("single") == 0).all(axis=None)

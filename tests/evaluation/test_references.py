@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import sparse
+from scipy import sparse, stats
 
 from scgenept import _keys
 from scgenept._errors import DataError
-from scgenept.evaluation.references import halves, split_half
+from scgenept.evaluation import references
+from scgenept.evaluation.references import halves, interpolated_duplicate, split_half
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,3 +97,60 @@ def test_norman_subset(golden: Path) -> None:
     assert len(own) == 33
     assert own.mean() == pytest.approx(0.653, abs=0.01)
     assert shared.mean() == pytest.approx(0.794, abs=0.01)
+
+
+def slow_interpolated(adata: ad.AnnData, in_first: np.ndarray, name: str) -> list[float]:
+    """One perturbation, gene by gene, from the cells of first halves."""
+    values, labels = adata.X.toarray(), adata.obs[_keys.PERTURBATION].astype(str).to_numpy()
+    own, rest = (values[in_first & chosen] for chosen in (labels == name, (labels != name) & (labels != "ctrl")))
+    p_values = [stats.ttest_ind(own[:, g], rest[:, g], equal_var=False).pvalue for g in range(values.shape[1])]
+    ranked = sorted(range(len(p_values)), key=p_values.__getitem__)
+    adjusted, least = dict.fromkeys(ranked, 1.0), 1.0
+    for rank in range(len(ranked), 0, -1):
+        gene = ranked[rank - 1]
+        least = min(least, p_values[gene] * len(ranked) / rank)
+        adjusted[gene] = least
+    others = [values[in_first & (labels == other)].mean(axis=0) for other in ("A", "B", "nothing")]
+    mean = np.mean(others, axis=0)
+    return [(1 - adjusted[g]) * own[:, g].mean() + adjusted[g] * mean[g] for g in range(values.shape[1])]
+
+
+@pytest.mark.parametrize("kind", [sparse.csr_matrix, np.asarray])
+def test_interpolated_duplicate_equals_a_loop(kind: type) -> None:
+    adata = cells(kind=kind)
+    first, second = next(halves(adata, rng=7))
+    predicted, truth = next(interpolated_duplicate(adata, rng=7))
+    pd.testing.assert_frame_equal(truth, second)
+    np.testing.assert_array_equal(predicted.loc["ctrl"], first.loc["ctrl"])
+    assert predicted.loc["lonely"].isna().all()  # no cell of it is in the first half
+    sparse_cells = cells()
+    labels = sparse_cells.obs[_keys.PERTURBATION].astype(str).to_numpy()
+    in_first = references.Draw(sparse_cells, layer=None, by=None, rng=7).first_half()
+    for name in ("A", "B", "nothing"):
+        np.testing.assert_allclose(
+            sparse_cells.X.toarray()[in_first & (labels == name)].mean(axis=0), first.loc[name], rtol=1e-12
+        )
+        np.testing.assert_allclose(predicted.loc[name], slow_interpolated(sparse_cells, in_first, name), rtol=1e-9)
+
+
+def test_interpolation_helps_where_cells_are_few() -> None:
+    adata = cells(noise=3.0)
+    effects = {"plain": [], "interpolated": []}
+    for (first, second), (predicted, truth) in zip(
+        islice(halves(adata, rng=1), 20), islice(interpolated_duplicate(adata, rng=1), 20), strict=True
+    ):
+        rows = ["A", "B", "nothing"]
+        effects["plain"].append(((first - second).loc[rows] ** 2).to_numpy().mean())
+        effects["interpolated"].append(((predicted - truth).loc[rows] ** 2).to_numpy().mean())
+    assert np.mean(effects["interpolated"]) < np.mean(effects["plain"])
+
+
+def test_interpolation_towards_a_given_mean() -> None:
+    adata = cells()
+    with pytest.raises(DataError, match="does not list the genes"):
+        next(interpolated_duplicate(adata, reference_mean=pd.Series([1.0])))
+    far = pd.Series(100.0, index=adata.var_names)
+    predicted, _ = next(interpolated_duplicate(adata, reference_mean=far, rng=7))
+    own, _ = next(halves(adata, rng=7))
+    assert (predicted.loc["nothing"] >= own.loc["nothing"] - 1e-9).all()
+    assert predicted.loc["nothing"].max() > 50

@@ -159,6 +159,22 @@ def test_prediction_is_mean_and_sd_of_predicted_rows_only(predicted: ad.AnnData,
     assert (places > np.arange(20)).all()
 
 
+def test_the_interval_takes_the_place_of_the_sd(predicted: ad.AnnData, screen: ad.AnnData) -> None:
+    facts = {"interval_source": "conformal", "interval_level": 0.9, "interval_n": 12}
+    predicted.uns[_keys.UNS][_keys.PREDICTIONS][NAME] |= facts
+    mean = predicted.layers[NAME][2:].mean(axis=0, dtype=float)
+    lower, upper = mean - np.linspace(0.1, 0.4, len(GENES)), mean + np.linspace(0.2, 0.5, len(GENES))
+    lower[3] = upper[3] = np.nan  # a gene that was not calibrated
+    predicted.varm[f"{NAME}_interval"] = pd.DataFrame({"lower": lower, "upper": upper, "std": 1.0}, index=GENES)
+    ax = sgp.pl.top_genes(predicted, NAME, observed=screen, n_top=30)
+    genes = predicted.var_names.get_indexer(names_on(ax))
+    expected = np.nan_to_num((upper - lower) / 2)[genes]
+    np.testing.assert_allclose(bars(ax, "predicted"), expected, atol=1e-5)
+    legend = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert "predicted mean and 90 % interval" in legend
+    assert "Interval: errors on 12 held-out perturbations." in caption_of(ax)
+
+
 def test_figures_do_where_there_are_no_cells(predicted: ad.AnnData, screen: ad.AnnData) -> None:
     ax = sgp.pl.top_genes(with_figures(predicted, screen), NAME)
     bulk = pseudobulk(screen)

@@ -67,15 +67,17 @@ def test_norman_subset_is_pinned() -> None:
 
 @pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.name)
 def test_entry_is_in_order(entry: Entry) -> None:
-    assert entry.paths
+    assert bool(entry.paths) != bool(entry.recipe), "a file is fetched or built"
     assert entry.citation
     assert entry.description
-    assert entry.base in {"bucket", "dataverse"} or entry.base.startswith("https://")
+    assert entry.base in ({"built"} if entry.recipe else {"bucket", "dataverse"}) or entry.base.startswith("https://")
+    assert (entry.kind == "embedding") == bool(entry.embedder) == bool(entry.width)
     assert entry.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", entry.sha256)
     assert entry.size is None or entry.about is None
     assert not Path(entry.file_name).is_absolute()
     assert ".." not in entry.file_name
-    assert Path(entry.file_name).suffix in {".csv", ".h5ad", ".json", ".pickle", ".pkl", ".pt", ".zip"}
+    known = {".csv", ".gz", ".h5ad", ".json", ".obo", ".pickle", ".pkl", ".pt", ".safetensors", ".zip"}
+    assert Path(entry.file_name).suffix in known
 
 
 def test_names_and_cached_files_are_distinct() -> None:

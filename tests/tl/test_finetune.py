@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 
 import scgenept as sgp
 from scgenept._errors import DataError, UnknownGeneError, UnknownNameError
+from scgenept.knowledge import KnowledgeSource
 from scgenept.nn import VARIANTS, Network
 from scgenept.weights.card import Card
 from scgenept.weights.model import ScGenePT
@@ -26,15 +26,8 @@ SMALL = sgp.tl.Architecture(d_model=8, n_heads=2, d_hidden=8, n_layers=1)
 PLAN = sgp.tl.TrainingPlan(epochs=1, batch_size=8)
 
 
-@dataclass(frozen=True)
-class Texts:
-    name: str
-    names: tuple[str, ...]
-    vectors: np.ndarray
-
-
-def texts(name: str, genes: list[str], width: int, seed: int = 0) -> Texts:
-    return Texts(name, tuple(genes), np.random.default_rng(seed).normal(size=(len(genes), width)).astype(np.float32))
+def texts(name: str, genes: list[str], width: int, seed: int = 0) -> KnowledgeSource:
+    return KnowledgeSource(name, genes, np.random.default_rng(seed).normal(size=(len(genes), width)))
 
 
 def train(adata: AnnData | None = None, **options: Any) -> ScGenePT:
@@ -144,25 +137,27 @@ def test_modalities_are_mixed_only_when_asked() -> None:
     assert model.card.modality == "CRISPRi, CRISPRa"
 
 
-@pytest.mark.parametrize("decoder", ["direct", "residual"])
-def test_offset_and_residual_start_from_what_is_known(decoder: Any) -> None:
+@pytest.mark.parametrize(("decoder", "gene_offset"), [("direct", True), ("residual", True), ("residual", False)])
+def test_offset_and_residual_start_from_what_is_known(decoder: Any, gene_offset: bool) -> None:
     adata = cells()
-    shape = sgp.tl.Architecture(
-        d_model=8, n_heads=2, d_hidden=8, n_layers=1, decoder=decoder, gene_offset=decoder == "direct"
-    )
+    adata.obs["line"] = np.where(np.arange(adata.n_obs) % 3 == 0, "x", "y")
+    sgp.pp.pair_controls(adata, by="line")
+    shape = sgp.tl.Architecture(d_model=8, n_heads=2, d_hidden=8, n_layers=1, decoder=decoder, gene_offset=gene_offset)
     plan = sgp.tl.TrainingPlan(epochs=1, batch_size=8, learning_rate=1e-30)
     model = train(adata, architecture=shape, plan=plan)
     controls = adata[adata.obs["is_control"]].copy()
     sgp.tl.predict_perturbation(controls, "KLF1", model=model)
-    if decoder == "residual":
-        np.testing.assert_allclose(controls.layers["KLF1"], controls.X.toarray(), atol=1e-6)
-    else:
-        training = adata[(adata.obs["split"] == "train") & ~adata.obs["is_control"]]
-        means = [
-            np.asarray(training[training.obs["perturbation"] == name].X.mean(axis=0)).ravel()
-            for name in sorted(set(training.obs["perturbation"]))
-        ]
-        np.testing.assert_allclose(controls.layers["KLF1"][0], np.mean(means, axis=0), atol=1e-5)
+    table = adata.to_df().assign(**adata.obs[["perturbation", "line", "is_control"]])
+    genes = list(adata.var_names)
+    own = table[table["is_control"]].groupby("line")[genes].mean()
+    training = table[(adata.obs["split"] == "train") & ~table["is_control"]]
+    means, changes = [], []
+    for _, part in training.groupby("perturbation", observed=True):
+        means.append(part[genes].mean())
+        changes.append((part[genes] - own.loc[part["line"]].to_numpy()).mean())
+    level = np.mean(means if decoder == "direct" else changes, axis=0) if gene_offset else 0
+    start = controls.to_df().to_numpy() if decoder == "residual" else 0
+    np.testing.assert_allclose(controls.layers["KLF1"], np.broadcast_to(start + level, controls.shape), atol=1e-5)
 
 
 def test_offset_and_residual_survive_saving_and_are_not_exported(tmp_path: Path) -> None:
@@ -174,6 +169,13 @@ def test_offset_and_residual_survive_saving_and_are_not_exported(tmp_path: Path)
     assert sgp.models.load(tmp_path / "mine").network.config == model.network.config
     with pytest.raises(ValueError, match="has a learned level per gene, which the original network has no place for"):
         model.export(tmp_path / "theirs.pt")
+
+
+def test_texts_need_names_of_their_own() -> None:
+    genes = list(cells().var_names)
+    for names in (["go.c"], ["same", "same"]):
+        with pytest.raises(DataError, match="Each text needs a name of its own, without a dot"):
+            train(language=[texts(name, genes, 2) for name in names])
 
 
 def without_setup(adata: AnnData) -> None:

@@ -17,7 +17,8 @@ import pytest
 import torch
 
 from scgenept._errors import CheckpointError, UnsafePickleError
-from scgenept.weights.pickles import load_embedding_pickle, load_state_dict
+from scgenept.pickles import load_embedding_pickle
+from scgenept.weights.pickles import load_state_dict
 
 if TYPE_CHECKING:
     from collections.abc import Callable

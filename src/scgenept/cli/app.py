@@ -71,6 +71,34 @@ def predict(
 
 
 @app.command()
+def evaluate(
+    data: Annotated[Path, typer.Argument(help="h5ad of real cells, set up and split, log1p of counts per 1e4.")],
+    predictions: Annotated[Path | None, typer.Argument(help="h5ad of predictions to judge.")] = None,
+    model: Annotated[str, typer.Option(help="Name or path of a model to judge, or name of a baseline.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Folder to write the tables to.")] = None,
+    split: Annotated[str, typer.Option(help="Part of the split to score.")] = "test",
+    n_control_cells: Annotated[int, typer.Option(help="Control cells a model predicts from; 0 for all.")] = 300,
+    *,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the tables in the folder.")] = False,
+) -> None:
+    """Judge predictions beside baselines and a replicate: rows are perturbations, or cells with labels in obs."""
+    from .evaluate import run_evaluate
+
+    with readable_errors():
+        typer.echo(
+            run_evaluate(
+                data,
+                predictions,
+                model=model or None,
+                out=out,
+                split=split,
+                n_control_cells=n_control_cells,
+                overwrite=overwrite,
+            )
+        )
+
+
+@app.command()
 def finetune(  # noqa: PLR0913, PLR0917
     cells: Annotated[Path, typer.Argument(help="h5ad: counts, or log1p of counts per 1e4, with perturbation labels.")],
     out: Annotated[Path, typer.Option(help="Folder to keep the run and the model in.")],

@@ -91,7 +91,7 @@ def _draw(cells: AnnData, observed: AnnData, path: Path) -> None:
 
 def _scores(cells: AnnData, observed: Observed) -> pd.DataFrame:
     """Return Pearson delta over all genes, pairs x predictors."""
-    from ..evaluation import baselines
+    from ..evaluation.baselines import Additive, Mean
     from ..evaluation.scores import pearson_delta
 
     control: pd.Series[float] = observed.mean.T[_keys.CONTROL]
@@ -101,8 +101,8 @@ def _scores(cells: AnnData, observed: Observed) -> pd.DataFrame:
     predicted = np.stack([_change(cells, pair) + control.to_numpy() for pair in PAIRS])
     table = {
         "model": predicted,
-        "additive": baselines.additive(training, control, PAIRS).to_numpy(),
-        "mean": baselines.mean(training, control, PAIRS).to_numpy(),
+        "additive": Additive().fit_pseudobulks(training, control).predict_pseudobulks(PAIRS).to_numpy(),
+        "mean": Mean().fit_pseudobulks(training, control).predict_pseudobulks(PAIRS).to_numpy(),
     }
     scores = {name: pearson_delta(values, truth, control.to_numpy()) for name, values in table.items()}
     return pd.DataFrame(scores | {"split_half": observed.split_half.loc[list(PAIRS)].to_numpy()}, index=list(PAIRS))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .errors import readable_errors
+
+if TYPE_CHECKING:
+    from ..registry import Entry
 
 app = typer.Typer(help="Files that scgenept fetches.", no_args_is_help=True)
 
@@ -31,11 +34,15 @@ def pin(
     from ..registry import entries
     from ..registry.pin import REGISTRY, pin_files
 
-    chosen = [*(names or []), *(entry.name for entry in entries() if everything and entry.sha256 is None)]
+    chosen = [*(names or []), *(entry.name for entry in entries() if everything and _unhashed(entry))]
     if not chosen:
-        unhashed = sum(entry.sha256 is None for entry in entries())
+        unhashed = sum(map(_unhashed, entries()))
         msg = f"Name the files to fetch and hash, or pass --all. {unhashed} files have no hash yet."
         raise typer.BadParameter(msg)
     with readable_errors():
         for name, sha256 in pin_files(dict.fromkeys(chosen), table=table or REGISTRY).items():
             typer.echo(f"{sha256}  {name}")
+
+
+def _unhashed(entry: Entry) -> bool:
+    return entry.sha256 is None and not entry.recipe

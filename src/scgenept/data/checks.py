@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -72,7 +73,7 @@ def require_anndata(adata: object) -> None:
 
     if not isinstance(adata, AnnData):
         mod = getattr(adata, "mod", None)
-        remedy = f" Pass one modality: mdata[{next(iter(mod))!r}]." if mod else ""
+        remedy = f" Pass one modality: mdata[{next(iter(mod))!r}]." if isinstance(mod, Mapping) and mod else ""
         msg = f"Expected an AnnData, got {type(adata).__name__}.{remedy}"
         raise DataError(msg)
 

@@ -13,7 +13,7 @@ from .._errors import DataError, listing
 from .contexts import context_codes
 from .control_cells import resolve_controls
 from .pairs import csr_expression, pairs_from_adata
-from .records import read_record
+from .records import read_record, split_key
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -37,6 +37,8 @@ class Examples:
         Mean over the control cells, (genes,), log1p of counts per 1e4, float64.
     training_mean
         Mean over training perturbations of their mean cell, (genes,), likewise.
+    training_change
+        Mean over training perturbations of the change over the mean control cell of each context, (genes,), likewise.
     digest
         SHA-256 over genes, values, labels and split: what a run must agree on to be resumed.
     """
@@ -46,6 +48,7 @@ class Examples:
     parts: dict[str, list[str]]
     control_mean: np.ndarray
     training_mean: np.ndarray
+    training_change: np.ndarray
     digest: str
 
 
@@ -94,27 +97,31 @@ def examples_from_adata(
         )
 
     train = pairs("train", with_controls=with_controls)
-    rows = {name: np.flatnonzero((labels == name) & (split == "train")) for name in parts["train"]}
+    rows = [np.flatnonzero((labels == name) & (split == "train")) for name in parts["train"]]
+    means = np.stack([_mean(values, cells) for cells in rows])
+    own_controls = _control_means(values, is_control, contexts, rows)
     return Examples(
         train=train,
         validation=pairs("val") if parts["val"] else None,
         parts=parts,
         control_mean=_mean(values, np.flatnonzero(is_control)),
-        training_mean=np.mean([_mean(values, cells) for cells in rows.values()], axis=0),
+        training_mean=means.mean(axis=0),
+        training_change=(means - own_controls).mean(axis=0),
         digest=_digest(adata, values, labels, split),
     )
 
 
 def _split_column(adata: AnnData) -> np.ndarray:
-    if _keys.SPLIT not in adata.obs:
+    key = split_key(adata)
+    if key not in adata.obs:
         msg = (
-            f"obs has no column {_keys.SPLIT!r}: run scgenept.pp.split(adata) first, or "
-            'scgenept.pp.split(adata, scheme="no_split") to train on everything.'
+            f"obs has no column {key!r}: run scgenept.pp.split(adata) first, or write adata.obs[{key!r}] = 'train' to "
+            "train on everything and keep the last epoch."
         )
         raise DataError(msg)
-    split: np.ndarray = adata.obs[_keys.SPLIT].astype(str).to_numpy()
+    split: np.ndarray = adata.obs[key].astype(str).to_numpy()
     if not (split == "train").any():
-        msg = f"obs[{_keys.SPLIT!r}] names no cell 'train'; it holds: {listing(sorted(set(split)))}."
+        msg = f"obs[{key!r}] names no cell 'train'; it holds: {listing(sorted(set(split)))}."
         raise DataError(msg)
     return split
 
@@ -122,6 +129,17 @@ def _split_column(adata: AnnData) -> np.ndarray:
 def _mean(values: sp.csr_matrix, rows: np.ndarray) -> np.ndarray:
     mean: np.ndarray = np.asarray(values[rows].mean(axis=0, dtype=np.float64)).ravel()
     return mean
+
+
+def _control_means(
+    values: sp.csr_matrix, is_control: np.ndarray, contexts: np.ndarray, rows: list[np.ndarray]
+) -> np.ndarray:
+    """Return the mean control cell for each group of cells, in the proportions of its contexts, groups x genes."""
+    used = np.unique(contexts[np.concatenate(rows)])
+    means = np.stack([_mean(values, np.flatnonzero(is_control & (contexts == code))) for code in used])
+    shares = np.stack([(contexts[cells][:, None] == used).mean(axis=0) for cells in rows])
+    weighted: np.ndarray = shares @ means
+    return weighted
 
 
 def _digest(adata: AnnData, values: sp.csr_matrix, labels: np.ndarray, split: np.ndarray) -> str:

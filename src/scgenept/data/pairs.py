@@ -75,7 +75,7 @@ class Pairs:
     pool
         The control cells of each context.
     partners
-        Per example, a control cell that stays the same, or :data:`DRAWN`, (n,), int64.
+        Per example, a control cell that stays the same, or ``DRAWN``, (n,), int64.
     """
 
     genes: tuple[str, ...]
@@ -169,7 +169,7 @@ def pairs_from_adata(
     contexts
         Code per cell of what a pair has in common, (cells,), int64; one for all by default.
     partners
-        Per cell, the position of the control it is paired with for good, or :data:`DRAWN`, (cells,), int64.
+        Per cell, the position of the control it is paired with for good, or ``DRAWN``, (cells,), int64.
     with_controls
         Make every control cell an example too: nothing is perturbed and nothing changes.
     values

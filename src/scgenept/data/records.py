@@ -18,6 +18,12 @@ def read_record(adata: AnnData, name: str) -> Any:
     return records.get(name) if isinstance(records, Mapping) else None
 
 
+def split_key(adata: AnnData) -> str:
+    """Return the column of ``obs`` with the split that was made last, whether it is there or not."""
+    record = read_record(adata, _keys.SPLIT)
+    return str(record.get("key", _keys.SPLIT)) if isinstance(record, Mapping) else _keys.SPLIT
+
+
 def check_records_writable(adata: AnnData) -> None:
     """Refuse where ``uns["scgenept"]`` holds something that is no folder of records.
 

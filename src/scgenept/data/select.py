@@ -88,15 +88,20 @@ def require_log_expression(adata: AnnData, rows: np.ndarray, layer: str | None) 
     """Refuse values that cannot be log1p of counts per 1e4, saying what they look like."""
     selected = expression(adata, layer)[rows]
     where = "X" if layer is None else f"layers[{layer!r}]"
-    check_finite(selected, where)
-    scale, finding = describe_scale(selected)
+    require_log_values(selected, where)
+    warn_of_other_total(selected, where)
+
+
+def require_log_values(values: Any, where: str) -> None:
+    """Refuse values that cannot be log1p of counts, whatever their total, saying what they look like."""
+    check_finite(values, where)
+    scale, finding = describe_scale(values)
     if scale == "counts":
         msg = f"{where} holds {finding}; log1p of counts per 1e4 is needed. Run scgenept.pp.prepare(adata) first."
         raise DataError(msg)
     if scale == "unknown":
         msg = f"{where} is not log1p of counts ({finding}). Start from counts: scgenept.pp.prepare(adata)."
         raise DataError(msg)
-    warn_of_other_total(selected, where)
 
 
 def row_reader(adata: AnnData, rows: np.ndarray, layer: str | None) -> Callable[[int, int], np.ndarray]:

@@ -15,21 +15,26 @@ from .records import read_record, write_record
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import pandas as pd
     from anndata import AnnData
 
 WARN_BYTES: Final = 1_000_000_000
 """A result that is mostly NaN warns from this size on."""
 
 
-def require_free_key(adata: AnnData, key: str, *, overwrite: bool) -> None:
+def require_free_key(adata: AnnData, key: str, *, overwrite: bool, interval: bool = False) -> None:
     """Refuse a key that holds something scgenept did not write, or that no file can hold."""
     if "/" in key or not key:
         msg = f"key_added={key!r} cannot be stored: a key needs at least one character and no '/'."
         raise KeyTakenError(msg)
-    ours = key in predictions(adata)
-    obsm_key = _keys.embedding_obsm(key)
-    taken = [f"layers[{key!r}]"] * (key in adata.layers) + [f"obsm[{obsm_key!r}]"] * (obsm_key in adata.obsm)
-    if taken and not ours and not overwrite:
+    record = predictions(adata).get(key)
+    obsm_key, varm_key = _keys.embedding_obsm(key), _keys.interval_varm(key)
+    taken = []
+    if record is None:
+        taken += [f"layers[{key!r}]"] * (key in adata.layers) + [f"obsm[{obsm_key!r}]"] * (obsm_key in adata.obsm)
+    if interval and _keys.INTERVAL_SOURCE not in (record or {}):
+        taken += [f"varm[{varm_key!r}]"] * (varm_key in adata.varm)
+    if taken and not overwrite:
         msg = (
             f"{' and '.join(taken)} exists and was not written by scgenept: "
             "choose another key_added=, or pass overwrite=True."
@@ -66,8 +71,10 @@ def write_prediction(
     values: np.ndarray,
     embedding: np.ndarray,
     record: Mapping[str, Any],
+    *,
+    interval: pd.DataFrame | None = None,
 ) -> None:
-    """Write layer, embedding and record of one prediction; rows that were not predicted are NaN."""
+    """Write layer, embedding, interval and record of one prediction; rows that were not predicted are NaN."""
     layer, obsm = values, embedding
     if len(rows) < adata.n_obs:
         layer = np.full((adata.n_obs, values.shape[1]), np.nan, dtype=np.float32)
@@ -75,6 +82,11 @@ def write_prediction(
         layer[rows], obsm[rows] = values, embedding
     adata.layers[key] = layer
     adata.obsm[_keys.embedding_obsm(key)] = obsm
+    varm_key = _keys.interval_varm(key)
+    if interval is not None:
+        adata.varm[varm_key] = interval
+    elif _keys.INTERVAL_SOURCE in predictions(adata).get(key, {}):
+        adata.varm.pop(varm_key, None)  # of the prediction that this one replaces
     write_record(adata, _keys.PREDICTIONS, {**predictions(adata), key: dict(record)})
 
 

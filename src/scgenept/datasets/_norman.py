@@ -10,14 +10,15 @@ from scipy import sparse
 
 from .. import _keys
 from .._errors import DownloadError, UnknownNameError
+from ..data.records import write_record
 from ..registry import fetch, fetch_member, find
 from ..registry.recorded import file_sha256, recorded_hash
+from ._gears_file import PROCESSED, correct, read_processed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-PROCESSED: Final = "perturb_processed.h5ad"
-"""The file inside the zips of GEARS."""
 PARTS: Final = ("norman19", "mcfaline23")
 """Values of ``obs["dataset"]`` in the subset."""
 
@@ -25,9 +26,9 @@ PARTS: Final = ("norman19", "mcfaline23")
 def norman() -> ad.AnnData:
     """Read K562 cells under CRISPR activation of 105 genes and 131 pairs, as processed by GEARS.
 
-    Norman et al., Science 2019 (GEO GSE133344): 91,205 cells x 5,045 genes. Downloaded once from Harvard Dataverse and
-    read as it is. Someone who has used GEARS has the file already: put their ``norman/perturb_processed.h5ad`` into
-    ``settings.cache_dir``.
+    Norman et al., Science 2019 (GEO GSE133344): 91,205 cells x 5,045 genes. Downloaded once from Harvard Dataverse;
+    GEARS is not needed. What is known to be wrong in the file is put right, logged and recorded. Someone who has used
+    GEARS has the file already: put their ``norman/perturb_processed.h5ad`` into ``settings.cache_dir``.
 
     Returns
     -------
@@ -36,7 +37,16 @@ def norman() -> ad.AnnData:
     ``X``
         log1p of counts per 1e4.
     ``obs["condition"]``
-        ``"ctrl"``, ``"A+ctrl"``, ``"ctrl+A"`` or ``"A+B"``.
+        ``"ctrl"``, ``"A+ctrl"``, ``"ctrl+A"`` or ``"A+B"``, as they came: splits of GEARS are of these labels.
+        ``A+ctrl`` and ``ctrl+A`` are one perturbation, and :func:`scgenept.pp.setup_perturbations` makes them one.
+    ``obs["cell_type"]``
+        ``"K562"``; the file says A549 for every cell.
+    ``layers["counts"]``
+        csr, where the file holds a dense table of whole numbers.
+    ``var_names``, ``var["gene_id"]``
+        Symbols, by which targets are named; the names in the file.
+    ``uns["scgenept"]["corrections"]``
+        What was put right.
     ``uns["scgenept"]["source"]``
         Name, address, SHA-256, licence and citation of the file (of the h5ad inside, where it comes in a zip).
 
@@ -57,8 +67,8 @@ def norman() -> ad.AnnData:
 def adamson() -> ad.AnnData:
     """Read K562 cells under CRISPR interference with 86 genes, as processed by GEARS.
 
-    Adamson et al., Cell 2016 (GEO GSE90546): 68,603 cells x 5,060 genes. Downloaded once from Harvard Dataverse and
-    read as it is.
+    Adamson et al., Cell 2016 (GEO GSE90546): 68,603 cells x 5,060 genes. Downloaded once from Harvard Dataverse, and
+    put right as :func:`norman` is.
 
     Returns
     -------
@@ -132,13 +142,15 @@ def norman_subset(*, dataset: Literal["norman19", "mcfaline23"] | None = "norman
 
 
 def _processed_by_gears(name: str) -> ad.AnnData:
-    return _read(fetch_member(name, PROCESSED), name)
+    adata = _read(fetch_member(name, PROCESSED), name, read_processed)
+    correct(adata, name.removesuffix(".zip"))
+    return adata
 
 
-def _read(path: Path, name: str) -> ad.AnnData:
+def _read(path: Path, name: str, read: Callable[[Path], ad.AnnData] = ad.read_h5ad) -> ad.AnnData:
     """Read a file of the registry and note where it comes from."""
     try:
-        adata = ad.read_h5ad(path)
+        adata = read(path)
     except (OSError, KeyError, ValueError) as error:
         msg = f"{path} is not a whole h5ad file ({error}): delete it to fetch it again."
         raise DownloadError(msg) from error
@@ -150,5 +162,5 @@ def _read(path: Path, name: str) -> ad.AnnData:
         "licence": entry.licence,
         "citation": entry.citation,
     }
-    adata.uns[_keys.UNS] = {_keys.SOURCE: source}
+    write_record(adata, _keys.SOURCE, source)
     return adata

@@ -11,12 +11,15 @@ from scipy import stats
 
 from .. import _keys
 from .._errors import DataError, listing, near_names
+from ..perturbation import Perturbation
+from .pseudobulk import rest
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
     from .pseudobulk import Pseudobulk
 
+FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.intp]
 
 
@@ -113,27 +116,184 @@ def top_gene_indices(
     DataError
         ``bulk`` has no row of one of the names.
     """
-    wanted = [name for name in bulk.mean.index if name != control] if perturbations is None else list(perturbations)
-    if missing := [name for name in (control, *wanted) if name not in bulk.mean.index]:
-        msg = f"{len(missing)} rows are missing: {listing(missing)}.{near_names(missing[0], bulk.mean.index)}"
-        raise DataError(msg)
-    control_mean, control_std = (table.loc[control].to_numpy() for table in (bulk.mean, bulk.std))
+    wanted = _wanted(bulk, perturbations, control)
+    mean, std, n = _figures(bulk, wanted)
+    control_mean, control_std, control_n = _figures(bulk, [control])
+    score, _ = _welch(mean, std, n, control_mean, control_std, control_n)
     top = np.empty((len(wanted), min(n_top, bulk.mean.shape[1])), dtype=np.intp)
-    for row, name in enumerate(wanted):
-        mean, std = bulk.mean.loc[name].to_numpy(), bulk.std.loc[name].to_numpy()
-        score, _ = _welch(mean, std, int(bulk.n[name]), control_mean, control_std, int(bulk.n[control]))
-        top[row] = _order(score, mean - control_mean)[: top.shape[1]]
+    for row in range(len(wanted)):
+        top[row] = _order(score[row], (mean - control_mean)[row])[: top.shape[1]]
     return top
 
 
-def _welch(mean: Any, std: Any, n: int, control_mean: Any, control_std: Any, control_n: int) -> tuple[Any, Any]:
-    """Welch's t and its two-sided p-value per gene; 0 and 1 where nothing varies and nothing differs."""
+def significant_genes(
+    bulk: Pseudobulk,
+    *,
+    perturbations: Iterable[str] | None = None,
+    control: str = _keys.CONTROL,
+    alpha: float = 0.05,
+) -> pd.DataFrame:
+    """Say which genes each perturbation moves: Welch's t against control, Benjamini-Hochberg over the genes of each.
+
+    Parameters
+    ----------
+    bulk
+        Pseudobulks with a row for the control cells.
+    perturbations
+        Rows wanted; all but the control otherwise, in the order of ``bulk``.
+    control
+        Label of the control row.
+    alpha
+        False discovery rate.
+
+    Returns
+    -------
+    Boolean, perturbations x genes: what the scores of differential expression take as ``significant``. No gene is
+    significant where a side has fewer than two cells.
+
+    Raises
+    ------
+    DataError
+        ``bulk`` has no row of one of the names.
+    """
+    wanted = _wanted(bulk, perturbations, control)
+    own, std, n = _figures(bulk, wanted)
+    other, other_std, other_n = _figures(bulk, [control])
+    _, p_value = _welch(own, std, n, other, other_std, other_n)
+    return pd.DataFrame(adjusted(p_value) < alpha, index=_index(wanted), columns=bulk.mean.columns)
+
+
+def against_rest(
+    bulk: Pseudobulk, *, perturbations: Iterable[str] | None = None, control: str = _keys.CONTROL
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Compare each perturbation with the cells of all other perturbations, the control left out, by Welch's t.
+
+    What is special to a perturbation, free of what all perturbations do to the cells: the weights of ``wmse`` (Mejia et
+    al., 2025). Mean and spread of the rest follow from those of the groups; no cell is looked at again.
+
+    Parameters
+    ----------
+    bulk
+        Pseudobulks of all perturbations; a control row is not needed.
+    perturbations
+        Rows wanted; all but the control otherwise. The rest is always all others in ``bulk``.
+    control
+        Label of the control row.
+
+    Returns
+    -------
+    Welch's t and p-values adjusted over genes after Benjamini and Hochberg, perturbations x genes both. NaN with fewer
+    than two cells on a side; 0 and 1 for a gene that never varies and does not differ.
+
+    Raises
+    ------
+    DataError
+        ``bulk`` has no row of one of the names.
+    """
+    others = rest(bulk, control=control)
+    wanted = list(others.mean.index) if perturbations is None else list(perturbations)
+    _require_rows(bulk, wanted)
+    score, p_value = _welch(*_figures(bulk, wanted), *_figures(others, wanted))
+    index, genes = _index(wanted), bulk.mean.columns
+    return (
+        pd.DataFrame(score, index=index, columns=genes),
+        pd.DataFrame(adjusted(p_value), index=index, columns=genes),
+    )
+
+
+def non_additive_genes(
+    bulk: Pseudobulk, *, pairs: Iterable[str], control: str = _keys.CONTROL, alpha: float = 0.05
+) -> pd.DataFrame:
+    """Say which genes respond to a pair of perturbations other than additively.
+
+    ``t = e / sqrt(sum s_i^2 / n_i)`` with ``e = y_ab - y_a - y_b + y_c`` and the sum over these four groups of cells,
+    degrees of freedom after Welch and Satterthwaite, Benjamini-Hochberg over the genes of each pair.
+
+    Parameters
+    ----------
+    bulk
+        Pseudobulks of the pairs, their singles and the control, under canonical names.
+    pairs
+        Canonical names of the pairs.
+    control
+        Label of the control row.
+    alpha
+        False discovery rate.
+
+    Returns
+    -------
+    Boolean, pairs x genes: what :func:`scgenept.metrics.non_additive_auprc` takes as ``significant``.
+
+    Raises
+    ------
+    DataError
+        A name is not a pair, or ``bulk`` has no row of it, of one of its singles or of the control.
+    """
+    wanted = list(pairs)
+    genes = [Perturbation.parse(name).genes for name in wanted]
+    if odd := [name for name, parts in zip(wanted, genes, strict=True) if len(parts) != 2]:
+        msg = f"{len(odd)} perturbations are not pairs: {listing(odd)}."
+        raise DataError(msg)
+    groups = [wanted, [a for a, _ in genes], [b for _, b in genes], [control] * len(wanted)]
+    _require_rows(bulk, dict.fromkeys(name for group in groups for name in group))
+    figures = [_figures(bulk, group) for group in groups]
+    excess = sum(sign * mean for sign, (mean, _, _) in zip((1, -1, -1, 1), figures, strict=True))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        errors = [std**2 / n for _, std, n in figures]
+        total = np.sum(errors, axis=0)
+        freedom = total**2 / np.sum([e**2 / (n - 1) for e, (_, _, n) in zip(errors, figures, strict=True)], axis=0)
+        p_value = 2.0 * stats.t.sf(np.abs(excess) / np.sqrt(total), freedom)
+    return pd.DataFrame(adjusted(p_value) < alpha, index=_index(wanted), columns=bulk.mean.columns)
+
+
+def adjusted(p_value: FloatArray) -> FloatArray:
+    """Adjust p-values over the genes of each perturbation (Benjamini & Hochberg, 1995); NaN counts as no test."""
+    corrected = np.full(p_value.shape, np.nan)
+    known = ~np.isnan(p_value)
+    whole = known.all(axis=1)
+    if whole.any():
+        corrected[whole] = stats.false_discovery_control(p_value[whole], axis=1)
+    for row in np.flatnonzero(known.any(axis=1) & ~whole):
+        corrected[row, known[row]] = stats.false_discovery_control(p_value[row, known[row]])
+    return corrected
+
+
+def _wanted(bulk: Pseudobulk, perturbations: Iterable[str] | None, control: str) -> list[str]:
+    wanted = [name for name in bulk.mean.index if name != control] if perturbations is None else list(perturbations)
+    _require_rows(bulk, [control, *wanted])
+    return wanted
+
+
+def _require_rows(bulk: Pseudobulk, names: Iterable[str]) -> None:
+    if missing := [name for name in names if name not in bulk.mean.index]:
+        msg = f"{len(missing)} rows are missing: {listing(missing)}.{near_names(missing[0], bulk.mean.index)}"
+        raise DataError(msg)
+
+
+def _index(names: list[str]) -> pd.Index[str]:
+    return pd.Index(names, name=_keys.PERTURBATION, dtype=object)
+
+
+def _figures(bulk: Pseudobulk, names: list[str]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return mean and spread, names x genes, and numbers of cells as a column."""
+    mean, std, n = (np.asarray(figure.loc[names], dtype=np.float64) for figure in (bulk.mean, bulk.std, bulk.n))
+    return mean, std, n[:, None]
+
+
+def _welch(mean: Any, std: Any, n: Any, control_mean: Any, control_std: Any, control_n: Any) -> tuple[Any, Any]:
+    """Welch's t and its two-sided p-value; 0 and 1 where nothing varies and nothing differs.
+
+    One value per gene or perturbations x genes; numbers of cells are whole or a column. NaN with fewer than two cells
+    on a side.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         score, p_value = stats.ttest_ind_from_stats(mean, std, n, control_mean, control_std, control_n, equal_var=False)
-    if n < 2 or control_n < 2:
-        return np.full_like(mean, np.nan), np.full_like(mean, np.nan)
+    enough = (np.asarray(n) >= 2) & (np.asarray(control_n) >= 2)
     undefined = np.isnan(score) & np.isfinite(mean) & np.isfinite(control_mean)
-    return np.where(undefined, 0.0, score), np.where(undefined, 1.0, p_value)
+    return (
+        np.where(enough, np.where(undefined, 0.0, score), np.nan),
+        np.where(enough, np.where(undefined, 1.0, p_value), np.nan),
+    )
 
 
 def _order(score: Any, change: Any) -> IntArray:

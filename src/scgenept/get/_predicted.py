@@ -32,9 +32,9 @@ def predicted(adata: AnnData, key: str) -> AnnData:
     Returns
     -------
     The predicted cells x genes: ``X`` is the prediction and ``layers["control"]`` the expression it
-    started from, both log1p of counts per 1e4; ``obsm["X_" + key]`` is the cell embedding, ``obs`` and
-    ``var`` are those of ``adata``, and ``uns["scgenept"]["predictions"]`` holds the record of this
-    prediction.
+    started from, both log1p of counts per 1e4; ``obsm["X_" + key]`` is the cell embedding,
+    ``varm[key + "_interval"]`` the interval of the mean if there is one, ``obs`` and ``var`` are those of
+    ``adata``, and ``uns["scgenept"]["predictions"]`` holds the record of this prediction.
 
     Raises
     ------
@@ -61,12 +61,14 @@ def predicted(adata: AnnData, key: str) -> AnnData:
     source = found["input_layer"]
     control = cells.X if source == "X" else cells.layers[source]
     _require_log_expression(control, source)
-    obsm_key = _keys.embedding_obsm(key)
+    obsm_key, varm_key = _keys.embedding_obsm(key), _keys.interval_varm(key)
+    has_interval = _keys.INTERVAL_SOURCE in found and varm_key in adata.varm
     return ad.AnnData(
         X=np.array(cells.layers[key]),
         obs=cells.obs.copy(),
         var=cells.var.copy(),
         obsm={obsm_key: np.array(cells.obsm[obsm_key])} if obsm_key in cells.obsm else {},
+        varm={varm_key: cells.varm[varm_key].copy()} if has_interval else {},
         layers={_keys.CONTROL_LAYER: control.copy()},
         uns={_keys.UNS: {_keys.PREDICTIONS: {key: dict(found)}}},
     )

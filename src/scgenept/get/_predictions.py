@@ -29,7 +29,9 @@ def predictions(adata: AnnData, key: str) -> pd.DataFrame:
     One row per gene, largest absolute change first, all values log1p of counts per 1e4:
     ``gene``, ``perturbation``, ``control_mean`` and ``predicted_mean`` over the predicted cells,
     ``delta`` (their difference), ``predicted_std`` over cells (ddof 1, NaN for one cell) and
-    ``is_target``.
+    ``is_target``. Where it was predicted with ``uncertainty=``, also ``lower`` and ``upper`` (bounds of the mean
+    over all cells that were predicted), ``std`` (of that mean, where ``predicted_std`` is of cells), ``level`` and
+    ``source`` of the interval.
 
     Raises
     ------
@@ -61,4 +63,9 @@ def predictions(adata: AnnData, key: str) -> pd.DataFrame:
             "is_target": [name in targets for name in cells.var_names],
         }
     )
+    if (varm_key := _keys.interval_varm(find_prediction(adata, key)[0])) in cells.varm:
+        bounds = cells.varm[varm_key]
+        for column in ("lower", "upper", "std"):
+            table[column] = bounds[column].to_numpy(dtype=np.float64)
+        table["level"], table["source"] = float(record[_keys.INTERVAL_LEVEL]), str(record[_keys.INTERVAL_SOURCE])
     return table.sort_values("delta", key=np.abs, ascending=False, kind="stable", ignore_index=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._knowledge_map import knowledge_map
 from ._top_genes import top_genes
 
-__all__ = ["top_genes"]
+__all__ = ["knowledge_map", "top_genes"]

@@ -46,6 +46,8 @@ class Prediction:
         Genes x (``mean``, ``std``) of the control cells that were predicted from.
     n_cells, n_simulated
         How many control cells, and how many of them are simulated.
+    interval
+        Genes x (``lower``, ``upper``), bounds of the mean change, where it was predicted with them.
     """
 
     perturbation: Perturbation
@@ -54,6 +56,7 @@ class Prediction:
     control: pd.DataFrame
     n_cells: int
     n_simulated: int
+    interval: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,16 @@ def read_prediction(adata: AnnData, perturbation: PerturbationLike, key: str | N
         control=pd.DataFrame({"mean": control_mean, "std": control_std}, index=cells.var_names),
         n_cells=cells.n_obs,
         n_simulated=int(np.sum(simulated)),
+        interval=_interval(cells, key, control_mean),
     )
+
+
+def _interval(cells: AnnData, key: str, control_mean: FloatArray) -> pd.DataFrame | None:
+    bounds = cells.varm.get(_keys.interval_varm(key))
+    if bounds is None:
+        return None
+    change = bounds[["lower", "upper"]].to_numpy(dtype=np.float64) - control_mean[:, None]
+    return pd.DataFrame(change, index=cells.var_names, columns=["lower", "upper"])
 
 
 def read_observation(observed: AnnData, prediction: Prediction, *, n_top: int) -> Observation | None:

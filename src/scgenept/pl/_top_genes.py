@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.transforms import ScaledTranslation
 
+from .. import _keys
 from .._errors import DataError, UnknownNameError, listing, near_names
 from . import _style as style
 from ._responses import known_responses, origin, read_observation, read_prediction
@@ -35,6 +36,12 @@ _HANDLE: Final = 1.9
 """Room of a legend's mark and the gap after it, in sizes of its text."""
 _COLUMN_GAP: Final = 1.2
 """Gap between columns of the legend, in sizes of its text."""
+_INTERVALS: Final = {
+    "controls": "Interval: other draws of the {n} control cells; it knows nothing of the model's error.",
+    "ensemble": "Interval: {n} models trained with different seeds.",
+    "conformal": "Interval: errors on {n} held-out perturbations.",
+}
+"""What is said of an interval, by its source."""
 
 
 def top_genes(
@@ -55,7 +62,8 @@ def top_genes(
     (:func:`scgenept.evaluation.de.rank_genes`), or by the size of the predicted change where nothing was observed.
     Observed cells are boxes (quartiles, whiskers at the 5th and 95th percentile, a diamond for the mean); where only
     figures are at hand, a diamond with the standard deviation. The prediction is the mean over the predicted cells
-    with their standard deviation. Everything is the difference to the mean of the control cells. The caption below
+    with their standard deviation, or with the interval of that mean where it was predicted with ``uncertainty=``.
+    Everything is the difference to the mean of the control cells. The caption below
     says which model made the prediction, for which modality and cell type it was trained, and from how many cells.
 
     Parameters
@@ -158,7 +166,7 @@ def _draw(ax: Axes, genes: list[str], prediction: Prediction, observation: Obser
     ax.errorbar(
         places + (_OFFSET if observation is not None else 0),
         predicted["change"],
-        yerr=predicted["std"].fillna(0),
+        yerr=_bars(genes, prediction),
         fmt="o",
         markersize=_DOT,
         color=style.VERMILION,
@@ -168,6 +176,18 @@ def _draw(ax: Axes, genes: list[str], prediction: Prediction, observation: Obser
         label="predicted",
     )
     ax.set_xlim(-0.6, len(genes) - 0.4)
+
+
+def _bars(genes: list[str], prediction: Prediction) -> np.ndarray:
+    """Length of the bars below and above the predicted mean, (2, genes); 0 where there is none."""
+    predicted = prediction.table.loc[genes]
+    if prediction.interval is None:
+        return np.tile(predicted["std"].fillna(0).to_numpy(), (2, 1))
+    bounds = prediction.interval.loc[genes]
+    bars = np.stack([predicted["change"] - bounds["lower"], bounds["upper"] - predicted["change"]])
+    # a mean over fewer cells than the interval is of may lie outside
+    lengths: np.ndarray = np.maximum(np.nan_to_num(bars), 0)
+    return lengths
 
 
 def _draw_observation(ax: Axes, genes: list[str], observation: Observation) -> None:
@@ -229,7 +249,7 @@ def _legend(ax: Axes, prediction: Prediction, observation: Observation | None, w
         handles["their mean"] = diamond(linestyle="none")
     elif observation is not None:
         handles["observed mean ± SD"] = diamond(linewidth=style.LINE)
-    handles["predicted mean ± SD"] = Line2D(
+    handles[f"predicted mean {_spread(prediction)}"] = Line2D(
         [], [], color=style.VERMILION, marker="o", markersize=_DOT, linewidth=style.LINE
     )
     columns = [style.text_width(label, style.SMALL) + (_HANDLE + _COLUMN_GAP) * style.SMALL for label in handles]
@@ -256,6 +276,13 @@ def _legend(ax: Axes, prediction: Prediction, observation: Observation | None, w
     legend.get_title().set_color(style.INK)
 
 
+def _spread(prediction: Prediction) -> str:
+    if prediction.interval is None:
+        return "± SD"
+    level = float(prediction.record[_keys.INTERVAL_LEVEL])
+    return f"and {100 * level:.4g} % interval"
+
+
 def _caption(genes: list[str], prediction: Prediction, observation: Observation | None) -> str:
     """Say what was predicted with what from what, and what the marks are."""
     record = prediction.record
@@ -274,6 +301,8 @@ def _caption(genes: list[str], prediction: Prediction, observation: Observation 
             f"Observed: {number}{f' ({observation.origin})' if observation.origin else ''}{drawn}{over}.",
             f"Top {len(genes)} genes by Welch's t of the observed cells against control.",
         ]
+    if prediction.interval is not None:
+        sentences += [_INTERVALS[str(record[_keys.INTERVAL_SOURCE])].format(n=record["interval_n"])]
     if any(gene in prediction.perturbation.genes for gene in genes):
         sentences += ["Bold on grey: perturbed."]
     return " ".join(sentences)

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 _WEB_PAGE: Final = (b"<!doctype html", b"<html", b"<head", b"<body", b"<?xml")
 _STARTS: Final = {
     ".h5ad": (b"\x89HDF",),
+    ".gz": (b"\x1f\x8b",),
     ".json": (b"{", b"["),
+    ".obo": (b"format-version:",),
     ".pickle": (b"\x80", b"(", b"}"),
     ".pkl": (b"\x80", b"(", b"}"),
     ".pt": (b"PK\x03\x04", b"\x80"),
@@ -54,12 +56,17 @@ def fetch(name: str) -> Path:
         The registry has no such file.
     DownloadError
         It cannot be fetched, or is not the file it should be; nothing is left in the cache then. The message names
-        the addresses tried, the size, and how to place the file by hand.
+        the addresses tried, the size, and how to place the file by hand. A file that is built, not downloaded, is not
+        there yet.
     """
     entry = find(name)
     target = entry.path
     with _cache_errors(entry):
-        if target.is_file():
+        if entry.recipe:
+            if not target.is_file():
+                msg = f"{entry.name} is built, not downloaded, and is not there yet: {entry.recipe} writes {target}."
+                raise DownloadError(msg)
+        elif target.is_file():
             _check(target, entry.sha256)
         elif settings.offline:
             msg = f"{entry.name} is not in the cache, and settings.offline is on. {_by_hand(entry)}"

@@ -44,6 +44,10 @@ class Entry:
         Terms (empty where the source states none), reference, and what it is.
     variant, dataset
         Of a checkpoint.
+    embedder, width
+        Of gene embeddings: what made them, and numbers per gene.
+    recipe
+        How to build a file that is not downloaded; empty for all others.
     """
 
     name: str
@@ -58,6 +62,9 @@ class Entry:
     description: str = ""
     variant: str = ""
     dataset: str = ""
+    embedder: str = ""
+    width: int | None = None
+    recipe: str = ""
 
     @property
     def size_text(self) -> str:
@@ -69,7 +76,8 @@ class Entry:
     @property
     def file_name(self) -> str:
         """Where the file lies in the cache, relative to its folder; the same whichever spelling was found."""
-        suffix = "" if "." in self.name.rsplit("/", 1)[-1] else "." + self.paths[0].rsplit(".", 1)[-1].lower()
+        has_suffix = "." in self.name.rsplit("/", 1)[-1] or not self.paths
+        suffix = "" if has_suffix else "." + self.paths[0].rsplit(".", 1)[-1].lower()
         return self.name + (suffix if "/" not in suffix else "")
 
     @property
@@ -91,7 +99,7 @@ def _table() -> dict[str, Entry]:
     text = (files("scgenept.registry") / "registry.yaml").read_text(encoding="utf-8")
     rows = yaml.safe_load(text)["files"]
     known = ({key: value for key, value in row.items() if value is not None} for row in rows)
-    return {row["name"]: Entry(**{**row, "paths": tuple(row["paths"])}) for row in known}
+    return {row["name"]: Entry(**{**row, "paths": tuple(row.get("paths", ()))}) for row in known}
 
 
 def entries() -> tuple[Entry, ...]:

@@ -1,4 +1,4 @@
-"""Tools: predict how cells respond, train models of your own."""
+"""Tools: predict how cells respond, train models of your own, judge predictions."""
 
 from __future__ import annotations
 
@@ -12,14 +12,46 @@ from ..weights.initial import Architecture
 from ._predict_perturbation import predict_perturbation
 
 if TYPE_CHECKING:
+    from ..evaluation.report import Report
+    from ..evaluation.uncertainty import IntervalReport, Uncertainty
+    from ._calibrate import calibrate
+    from ._evaluate import evaluate
+    from ._evaluate_intervals import evaluate_intervals
     from ._finetune import finetune
 
-__all__ = ["Architecture", "Engine", "Hardware", "TrainingPlan", "finetune", "predict_perturbation"]
+__all__ = [
+    "Architecture",
+    "Engine",
+    "Hardware",
+    "IntervalReport",
+    "Report",
+    "TrainingPlan",
+    "Uncertainty",
+    "calibrate",
+    "evaluate",
+    "evaluate_intervals",
+    "finetune",
+    "predict_perturbation",
+]
+
+# Lightning takes seconds to import, and only training needs it; scipy.stats takes one, and only scores do.
+_LAZY = {
+    "IntervalReport": "..evaluation.uncertainty",
+    "Report": "..evaluation.report",
+    "Uncertainty": "..evaluation.uncertainty",
+    "calibrate": "._calibrate",
+    "evaluate": "._evaluate",
+    "evaluate_intervals": "._evaluate_intervals",
+    "finetune": "._finetune",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # Lightning takes seconds to import, and only training needs it.
-    if name == "finetune":
-        return importlib.import_module("._finetune", __name__).finetune
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name], __name__), name)
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

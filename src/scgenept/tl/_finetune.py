@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from .._types import RNGLike
     from ..data.examples import Examples
     from ..data.setup import Setup
+    from ..knowledge import KnowledgeSource
     from ..training.fit import TrainingRun
-    from ..weights.language import Texts
     from ..weights.model import ScGenePT
 
 
@@ -43,7 +43,7 @@ def finetune(  # noqa: PLR0913  (each is a choice of its own; recipe, sizes and 
     *,
     variant: str | None = None,
     init: Literal["scgpt"] | ScGenePT | str | os.PathLike[str] | None = "scgpt",
-    language: Sequence[Texts] | None = None,
+    language: Sequence[KnowledgeSource | str] | None = None,
     architecture: Architecture | None = None,
     plan: TrainingPlan | None = None,
     layer: str | None = None,
@@ -73,10 +73,12 @@ def finetune(  # noqa: PLR0913  (each is a choice of its own; recipe, sizes and 
         ``"go_c_counts"`` (text, no gene tokens). A fine-tuned ``init`` keeps its own.
     init
         ``"scgpt"``: pretrained scGPT, downloaded once. A model, or the name or path of one: pretrained weights are
-        completed by what the variant adds, fine-tuned ones are trained further. ``None``: fresh weights.
+        completed by what the variant adds, fine-tuned ones are trained further. ``None``: fresh weights, which want a
+        higher learning rate (1e-3) and a decoder that starts from what is known; see :class:`Architecture`.
     language
-        Text embeddings to add at the input, any number and width, each with ``name``, ``names`` and ``vectors``. By
-        default the published ones of the variant, downloaded once.
+        Knowledge about genes to add at the input: any number of sources of any width
+        (:class:`scgenept.knowledge.KnowledgeSource`, or what :func:`scgenept.knowledge.load` takes). By default the
+        published ones of the variant, downloaded once.
     architecture
         Sizes, where ``init`` leaves them open, and decoder; see :class:`Architecture`.
     plan
@@ -147,6 +149,7 @@ def finetune(  # noqa: PLR0913  (each is a choice of its own; recipe, sizes and 
         "variant": model.card.variant,
         "init": "nothing" if start is None else start.weight_hash,
         "network": model.network.config.to_dict(),
+        "language": model.card.training.get("language", []),
         "plan": plan.to_dict(),
         "seed": seed,
     }
@@ -190,6 +193,7 @@ def _finished(model: ScGenePT, run: TrainingRun, examples: Examples, setup: Setu
         modality = f"{modality}, {setup.modality}"
     training = {
         **examples.parts,
+        "language": asked["language"],
         "data_sha256": examples.digest,
         "n_cells": len(examples.train),
         "seed": asked["seed"],
@@ -201,7 +205,13 @@ def _finished(model: ScGenePT, run: TrainingRun, examples: Examples, setup: Setu
         "history": run.history.to_dict(orient="records"),
     }
     card = replace(
-        model.card, modality=modality, cell_type=setup.cell_type, training=training, metrics=(), weights_sha256=""
+        model.card,
+        modality=modality,
+        cell_type=setup.cell_type,
+        training=training,
+        metrics=(),
+        calibration=(),
+        weights_sha256="",
     )
     card = replace(card, caveats=(*card.caveats, "Not evaluated yet: see scgenept.tl.evaluate."))
     mean = dict(zip(examples.train.genes, examples.control_mean.tolist(), strict=True))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from .. import _keys
 from .._device import resolve_device
-from .._errors import CheckpointError, DataError, listing
+from .._errors import DataError, listing
 from .._version import VERSION
 from ..data.checks import check_shape, check_unique_genes, check_writable
 from ..data.records import check_records_writable
@@ -19,8 +19,10 @@ from ..data.setup import read_setup
 from ..data.write import check_room, record_of, require_free_key, write_prediction
 from ..perturbation import Perturbation
 from ..prediction.domain import check_domain
-from ..prediction.engine import Engine, predict_cells
+from ..prediction.engine import Engine
 from ..weights.tokens import build_tokens
+from ._intervals import make_intervals, read_wish, record_facts, require_possible
+from ._members import load_members, predict_by_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,8 +32,11 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from .._types import RNGLike
+    from ..evaluation.uncertainty.intervals import Source, Uncertainty
     from ..weights.gene_set import GeneSet
     from ..weights.model import ScGenePT
+    from ._intervals import Made
+    from ._members import Models
 
 MIN_MATCHED = 0.5
 MAX_EVALUATED_TARGETS = 2
@@ -41,7 +46,8 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
     adata: AnnData | MuData,
     genes: str | Sequence[str] | Perturbation,
     *,
-    model: ScGenePT | str | os.PathLike[str] | None = None,
+    model: Models = None,
+    uncertainty: Source | Uncertainty | None = None,
     obs_mask: ArrayLike | str | None = None,
     n_cells: int | None = None,
     layer: str | None = None,
@@ -67,7 +73,12 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
         One perturbation: ``"FOSB"``, ``"CEBPB+FOSB"`` or ``["FOSB", "CEBPB"]`` (perturbed together).
     model
         From :func:`scgenept.models.load`, or a name or path to load. ``None`` takes
-        ``settings.default_model``.
+        ``settings.default_model``. Several, with ``uncertainty="ensemble"``, are averaged.
+    uncertainty
+        Put an interval around the predicted mean response of each gene, at the level 0.9 or as an
+        :class:`Uncertainty` says: ``"controls"`` from the choice of control cells alone (no truth enters it),
+        ``"ensemble"`` from the spread over models fine-tuned with different ``rng``, ``"conformal"`` from the errors
+        on held-out perturbations (:func:`calibrate`), the only one that knows how wrong the model is.
     obs_mask
         The cells to start from: booleans, one per cell, or the name of a boolean column of ``obs``.
         By default the control cells if the data are set up
@@ -85,7 +96,7 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
     copy
         Leave ``adata`` alone and return an AnnData of the input cells with the result.
     rng
-        Seed or generator for ``n_cells``.
+        Seed or generator for ``n_cells`` and the bootstrap.
     engine
         Batch size, device and number type, as :class:`scgenept.tl.Engine`.
 
@@ -100,13 +111,18 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
         Embedding of the predicted cell: mean over its gene states, cells x d_model, float32.
     ``uns["scgenept"]["predictions"][key]``
         What was predicted with what: perturbation, model, weight hash, modality and cell type the model
-        was trained on, number of cells, version, seed, number type, device, domain check.
+        was trained on, number of cells, version, seed, number type, device, domain check; with an interval its
+        source, level, number of perturbations, members or cells it is from, and stratum and group.
+    ``varm[key + "_interval"]``
+        With ``uncertainty=``: DataFrame, genes x (``lower``, ``upper``, ``std``), bounds of the mean response over all
+        predicted cells and its standard deviation, log1p of counts per 1e4. :func:`scgenept.get.predictions` reads it.
 
     Raises
     ------
     DataError
-        The data cannot be predicted from: counts, NaN, no control cells, repeated genes and the like.
-        ``adata`` is then as it was.
+        The data cannot be predicted from: counts, NaN, no control cells, repeated genes and the like. The model
+        is not calibrated, or on too few perturbations. Members of an ensemble were trained on different genes or
+        modalities. ``adata`` is then as it was.
     UnknownGeneError
         A target is neither measured nor known to the model.
     KeyTakenError
@@ -118,7 +134,8 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
     -----
     UserWarning
         Three or more genes at once; a gene that was never perturbed in training; fewer than half of the genes
-        known to the model; input cells unlike the training controls; a large result that is mostly NaN.
+        known to the model; input cells unlike the training controls; a large result that is mostly NaN; a conformal
+        interval whose stratum had too few perturbations and was pooled, or of cells perturbed in another way.
 
     Examples
     --------
@@ -136,15 +153,20 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
     check_unique_genes(data.var_names)
     perturbation = Perturbation.parse(genes)
     key = key_added or str(perturbation)
+    wish = read_wish(uncertainty)
     engine = engine or Engine()
     device = resolve_device(engine.device)
     if not copy:
-        require_free_key(data, key, overwrite=overwrite)
-    rows = input_rows(data, read_setup(data, missing_ok=True), obs_mask=obs_mask, n_cells=n_cells, rng=rng)
+        require_free_key(data, key, overwrite=overwrite, interval=wish is not None)
+    generator, setup = np.random.default_rng(rng), read_setup(data, missing_ok=True)
+    rows = input_rows(data, setup, obs_mask=obs_mask, n_cells=n_cells, rng=generator)
     require_log_expression(data, rows, layer)
     if not copy:
         check_room(data, len(rows))
-    loaded = _load(model)
+    members = load_members(model, wish)
+    loaded = members[0]
+    if wish is not None:
+        require_possible(wish, loaded, len(rows))
     names = [str(name) for name in data.var_names]
     _require_known_genes(loaded.gene_set(names), loaded)
     tokens = build_tokens(loaded, names, perturbation)
@@ -160,20 +182,37 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
         warnings.warn(msg, UserWarning, stacklevel=2)
 
     read = row_reader(data, rows, layer)
-    domain = check_domain(loaded, names, _mean(read, len(rows), len(names)))
+    mean = _mean(read, len(rows), len(names))
+    domain = check_domain(loaded, names, mean)
     if domain.warning:
         warnings.warn(domain.warning, UserWarning, stacklevel=2)
-    predicted = predict_cells(loaded.network, tokens, read, len(rows), engine=engine, label=str(perturbation))
+    values, embedding, means = predict_by_all(members, names, perturbation, read, len(rows), engine=engine)
+    made = None
+    if wish is not None:
+        made = make_intervals(
+            wish,
+            [wish.level],
+            model=loaded,
+            perturbation=perturbation,
+            genes=names,
+            cells=values,
+            member_means=means,
+            control_mean=mean,
+            modality="unknown" if setup is None else setup.modality,
+            rng=generator,
+        )
+        for word in made.words:
+            warnings.warn(word, UserWarning, stacklevel=2)
 
     record: dict[str, Any] = {
         "perturbation": str(perturbation),
         "unmeasured_targets": "+".join(tokens.unmeasured),
         "unseen_targets": "+".join(_unseen_targets(loaded, perturbation)),
-        "model": loaded.name,
+        "model": ", ".join(dict.fromkeys(member.name for member in members)),
         "dataset": loaded.card.dataset,
         "modality": loaded.card.modality,
         "cell_type": loaded.card.cell_type,
-        "weight_hash": loaded.weight_hash,
+        "weight_hash": ", ".join(member.weight_hash for member in members),
         "n_cells": len(rows),
         "input_layer": layer or "X",
         "simulated": bool(data.obs[_keys.SIMULATED].iloc[rows].any()) if _keys.SIMULATED in data.obs else False,
@@ -182,23 +221,21 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
         "dtype": engine.dtype,
         "device": str(device),
         **domain.to_dict(),
+        **({} if wish is None or made is None else record_facts(wish, made)),
     }
     target = data[rows].to_memory() if copy else data
     if copy:
-        require_free_key(target, key, overwrite=overwrite)
+        require_free_key(target, key, overwrite=overwrite, interval=wish is not None)
         rows = np.arange(target.n_obs)
-    write_prediction(target, key, rows, predicted.values, predicted.embedding, record_of(record))
+    write_prediction(target, key, rows, values, embedding, record_of(record), interval=_table(made, target))
     return target if copy else None
 
 
-def _load(model: ScGenePT | str | os.PathLike[str] | None) -> ScGenePT:
-    from ..models import load, load_default
-
-    loaded = load_default() if model is None else load(model) if isinstance(model, (str, os.PathLike)) else model
-    if not loaded.card.fine_tuned:
-        msg = f"{loaded.name} is pretrained only: its decoder never saw a perturbation. Load a fine-tuned model."
-        raise CheckpointError(msg)
-    return loaded
+def _table(made: Made | None, adata: AnnData) -> pd.DataFrame | None:
+    if made is None:
+        return None
+    columns = {"lower": made.intervals.lower[0], "upper": made.intervals.upper[0], "std": made.intervals.std}
+    return pd.DataFrame(columns, index=adata.var_names)
 
 
 def _unseen_targets(model: ScGenePT, perturbation: Perturbation) -> list[str]:

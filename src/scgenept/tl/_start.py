@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from .._errors import DataError, UnknownGeneError, UnknownNameError, listing, near_names
 from .._logging import logger
+from ..genes.vocabulary import SPECIALS, Vocabulary
+from ..knowledge import KnowledgeSource, load
 from ..nn import VARIANTS
 from ..weights.card import Card
 from ..weights.initial import from_nothing, from_pretrained, further, set_gene_offset
-from ..weights.sources import read_texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     from ..data.pairs import Pairs
     from ..data.setup import Setup
     from ..genes.matching import Rule
+    from ..knowledge._source import Missing
     from ..nn import Variant
     from ..weights.initial import Architecture
-    from ..weights.language import Texts
     from ..weights.model import ScGenePT
 
 DEFAULT_VARIANT: Final = "scgenept_go_c"
@@ -43,7 +44,7 @@ class Wish:
     """
 
     variant: str | None
-    language: Sequence[Texts] | None
+    language: Sequence[KnowledgeSource | str] | None
     architecture: Architecture
     rule: Rule
 
@@ -82,7 +83,7 @@ def starting_model(start: ScGenePT | None, wish: Wish, examples: Examples, setup
             raise UnknownNameError(msg)
         return further(start)
     recipe = _variant(variant)
-    texts = list(language) if language is not None else read_texts(recipe.languages)
+    sources = _sources(recipe, language)
     card = Card(
         name=f"{recipe.name}-finetuned",
         variant=recipe.name,
@@ -92,16 +93,42 @@ def starting_model(start: ScGenePT | None, wish: Wish, examples: Examples, setup
         licence="" if start is None else start.card.licence,
         citation="" if start is None else start.card.citation,
     )
+    vocabulary = _vocabulary(examples, sources) if start is None else start.vocabulary
+    missing: Missing = "random" if wish.rule == "v1" else "mean"
+    texts, facts = {}, []
+    for source in sources:
+        table, matches = source.for_genes(vocabulary.tokens, missing=missing, rule=wish.rule, rng=seed)
+        texts[source.name] = table
+        without = [token for token in matches.where("unmatched") if token not in SPECIALS]
+        facts.append({"name": source.name, "sha256": source.sha256, "n_tokens_without_text": len(without)})
+        logger.info("%s: %d of %d tokens have no text (%s)", source.name, len(without), len(table), listing(without))
+    card = replace(card, training={"language": facts})
     if start is None:
-        targets = {gene for part in examples.parts.values() for name in part for gene in name.split("+")}
-        names = [*examples.train.genes, *sorted(targets - set(examples.train.genes))]
-        model, tables = from_nothing(names, recipe, texts, architecture, card=card, seed=seed)
+        model = from_nothing(vocabulary, recipe, texts, architecture, card=card, seed=seed)
     else:
-        model, tables = from_pretrained(start, recipe, texts, architecture, card=card, seed=seed)
-    for table in tables:
-        logger.info("%s: %d tokens have no text (%s)", table.name, len(table.without_text), listing(table.without_text))
-    set_gene_offset(model, examples.train.genes, examples.training_mean)
+        model = from_pretrained(start, recipe, texts, architecture, card=card, seed=seed)
+    changes = model.network.config.decoder == "residual"
+    set_gene_offset(model, examples.train.genes, examples.training_change if changes else examples.training_mean)
     return model
+
+
+def _sources(recipe: Variant, language: Sequence[KnowledgeSource | str] | None) -> list[KnowledgeSource]:
+    """Return the texts asked for, or the published ones of the variant."""
+    if language is None:
+        return [load(name) for name in recipe.languages]
+    sources = [source if isinstance(source, KnowledgeSource) else load(source) for source in language]
+    names = [source.name for source in sources]
+    if odd := [name for name in names if not name or "." in name or names.count(name) > 1]:
+        msg = f"Each text needs a name of its own, without a dot; got {listing(map(repr, odd))}."
+        raise DataError(msg)
+    return sources
+
+
+def _vocabulary(examples: Examples, sources: Sequence[KnowledgeSource]) -> Vocabulary:
+    """Return measured genes, targets of any part, and genes that have a text, as the tokens of a fresh model."""
+    targets = {gene for part in examples.parts.values() for name in part for gene in name.split("+")}
+    names = [*examples.train.genes, *sorted(targets), *(name for source in sources for name in source.names)]
+    return Vocabulary([name for name in dict.fromkeys(names) if name not in SPECIALS]).with_specials()
 
 
 def _variant(name: str | None) -> Variant:

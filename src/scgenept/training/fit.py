@@ -236,6 +236,8 @@ def _quiet_and_seeded(device: torch.device) -> Iterator[None]:
         warnings.filterwarnings("ignore", message=".*no `val_dataloader`.*")
         # Which devices to use is said in `hardware`, and the default is one.
         warnings.filterwarnings("ignore", message=".*(GPU|MPS) available but not used.*")
+        # Lightning calls a function that torch deprecated.
+        warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated", module="lightning")
         log.setLevel(logging.WARNING)
         try:
             yield

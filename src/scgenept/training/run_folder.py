@@ -30,13 +30,13 @@ _LOCK: Final = ".lock"
 class RunFolder:
     """Files of a run, each of which appears whole or not at all.
 
-    ============  =====================================================================
-    run.json      what was asked for: plan, seed, data, start; a resumed run must agree
-    last.safetensors   everything needed to go on
-    best.safetensors   the best weights so far
-    log.csv       one row per epoch
-    model/        the finished model, as :func:`scgenept.models.load` takes it
-    ============  =====================================================================
+    ====================  ====================================================================
+    ``run.json``          what was asked for: plan, seed, data, start; a resumed run must agree
+    ``last.safetensors``  everything needed to go on
+    ``best.safetensors``  the best weights so far
+    ``log.csv``           one row per epoch
+    ``model/``            the finished model, as :func:`scgenept.models.load` takes it
+    ====================  ====================================================================
 
     Parameters
     ----------

@@ -10,6 +10,8 @@ from .._errors import CheckpointError, listing
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_LISTS = ("caveats", "metrics", "calibration")
+
 
 @dataclass(frozen=True)
 class Card:
@@ -34,6 +36,9 @@ class Card:
         Data hash, split table, seed and plan.
     metrics
         Measured test scores beside baselines, one row per perturbation or stratum and predictor.
+    calibration
+        Split-conformal quantiles, one row per stratum and level, as :func:`scgenept.tl.calibrate` measured them; empty
+        for a model that is not calibrated.
     weights_sha256
         Hash over all tensors; empty until the model is saved.
     """
@@ -53,6 +58,7 @@ class Card:
     caveats: tuple[str, ...] = ()
     training: dict[str, Any] = field(default_factory=dict)
     metrics: tuple[dict[str, Any], ...] = ()
+    calibration: tuple[dict[str, Any], ...] = ()
     weights_sha256: str = ""
 
     @property
@@ -63,7 +69,7 @@ class Card:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain, JSON-able values; :meth:`from_dict` is the way back."""
-        return asdict(self) | {"caveats": list(self.caveats), "metrics": list(self.metrics)}
+        return asdict(self) | {name: list(getattr(self, name)) for name in _LISTS}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Card:
@@ -75,10 +81,4 @@ class Card:
         if "name" not in values:
             msg = "card.json does not name its model."
             raise CheckpointError(msg)
-        return cls(
-            **{
-                **values,
-                "caveats": tuple(values.get("caveats", ())),
-                "metrics": tuple(values.get("metrics", ())),
-            }
-        )
+        return cls(**{**values, **{name: tuple(values.get(name, ())) for name in _LISTS}})

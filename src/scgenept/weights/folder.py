@@ -18,6 +18,7 @@ from ..genes.vocabulary import Vocabulary
 from ..nn import NetworkConfig
 from .adapters import to_original
 from .assemble import build_network
+from .calibration import read_calibration, write_calibration
 from .card import Card
 from .digest import tensors_sha256
 from .model import ScGenePT
@@ -26,11 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from .adapters import KeyForm
+    from .calibration import Calibration
 
 TENSORS: Final = "model.safetensors"
 CONFIG: Final = "config.json"
 GENES: Final = "genes.tsv"
 CARD: Final = "card.json"
+CALIBRATION: Final = "calibration.safetensors"
+"""There only where the model is calibrated."""
 FILES: Final = (TENSORS, CONFIG, GENES, CARD)
 FORMAT: Final = 1
 CHECKED_BYTES: Final = 256_000_000
@@ -56,11 +60,17 @@ def save_folder(model: ScGenePT, path: str | Path, *, half: bool = False, overwr
     if half:
         tensors = {name: tensor.half() for name, tensor in tensors.items()}
     card = replace(model.card, weights_sha256=tensors_sha256(tensors))
+    calibration = model.calibration
+    if calibration is not None and calibration.weights_sha256 == model.weight_hash:
+        # what half precision rounds is far less than what is calibrated
+        calibration = replace(calibration, weights_sha256=card.weights_sha256)
     config = {"format": FORMAT, "network": model.network.config.to_dict()}
     with atomic_folder(folder) as work:
         save_file(tensors, work / TENSORS, metadata={"format": "pt"})
         (work / CONFIG).write_text(json.dumps(config, indent=1) + "\n")
-        (work / CARD).write_text(json.dumps(card.to_dict(), indent=1, allow_nan=True) + "\n")
+        (work / CARD).write_text(_card_text(card))
+        if calibration is not None:
+            write_calibration(calibration, work / CALIBRATION)
         with (work / GENES).open("w", newline="") as stream:
             writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
             writer.writerow(("gene", "token", "position", "control_mean"))
@@ -91,7 +101,17 @@ def load_folder(path: str | Path) -> ScGenePT:
     vocabulary, genes, control_mean = _read_genes(folder / GENES, network_config)
     network = build_network(network_config, tensors, source=folder)
     _check_hash(tensors, card, folder)
-    return ScGenePT(network, vocabulary, card, genes=genes, control_mean=control_mean)
+    stored = folder / CALIBRATION
+    calibration = read_calibration(stored) if stored.is_file() else None
+    return ScGenePT(network, vocabulary, card, genes=genes, control_mean=control_mean, calibration=calibration)
+
+
+def add_calibration(folder: Path, calibration: Calibration, card: Card) -> None:
+    """Put a calibration, and the card that tells of it, into a model folder; the weights stay as they are."""
+    with atomic_file(folder / CALIBRATION) as work:
+        write_calibration(calibration, work)
+    with atomic_file(folder / CARD) as work:
+        work.write_text(_card_text(card))
 
 
 def export_original(model: ScGenePT, path: str | Path, *, form: KeyForm = "native", overwrite: bool = False) -> Path:
@@ -111,6 +131,10 @@ def export_original(model: ScGenePT, path: str | Path, *, form: KeyForm = "nativ
     with atomic_file(target) as work:
         torch.save(state, work)
     return target
+
+
+def _card_text(card: Card) -> str:
+    return json.dumps(card.to_dict(), indent=1, allow_nan=True) + "\n"
 
 
 def _check_hash(tensors: Mapping[str, torch.Tensor], card: Card, folder: Path) -> None:

@@ -6,24 +6,22 @@ import copy
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import numpy as np
 import torch
 
 from .._errors import DataError, listing
-from ..genes.vocabulary import SPECIALS, Vocabulary
 from ..nn import LanguageSource, Network
 from .assemble import build_network
-from .language import text_table
 from .model import ScGenePT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping, Sequence
 
+    import numpy as np
     from torch import Tensor
 
+    from ..genes.vocabulary import Vocabulary
     from ..nn import NetworkConfig, Variant
     from .card import Card
-    from .language import Texts, TextTable
 
 _PARTS: Final = {
     "tokens": ("genes.token_table.", "genes.token_norm."),
@@ -46,7 +44,8 @@ class Architecture:
         ``"direct"`` predicts expression, as published; ``"residual"`` the change of the control cell.
     gene_offset
         Add one learned number per gene, started at the mean of the training perturbations, so that an untrained
-        network already predicts that mean.
+        network already predicts that mean. With ``decoder="residual"`` it starts at their mean change over the controls
+        of their context, which the mean of the training perturbations is made of where there are several contexts.
     """
 
     d_model: int | None = None
@@ -79,9 +78,28 @@ def further(model: ScGenePT) -> ScGenePT:
 
 
 def from_pretrained(
-    model: ScGenePT, variant: Variant, texts: Sequence[Texts], architecture: Architecture, *, card: Card, seed: int
-) -> tuple[ScGenePT, list[TextTable]]:
-    """Return a new model of a variant whose pretrained parts are those of ``model``, and how its texts were matched.
+    model: ScGenePT,
+    variant: Variant,
+    texts: Mapping[str, np.ndarray],
+    architecture: Architecture,
+    *,
+    card: Card,
+    seed: int,
+) -> ScGenePT:
+    """Return a new model of a variant whose pretrained parts are copies of those of ``model``.
+
+    Parameters
+    ----------
+    model
+        Pretrained, with its vocabulary.
+    variant
+        What the network sees, and which parts are taken.
+    texts
+        Text embeddings of every token by name of their source, tokens x width, float32.
+    architecture
+        What the weights leave open.
+    card, seed
+        Of the new model, and of what starts fresh.
 
     Raises
     ------
@@ -94,44 +112,44 @@ def from_pretrained(
     if other:
         msg = f"{model.name} has other sizes than asked for: {listing(other)}. Leave them out, or start with init=None."
         raise DataError(msg)
-    config = _config(variant, model.vocabulary, texts, {**sizes, **fixed})
     has = {"tokens": variant.tokens, "counts": variant.counts, "transformer": True}
     wanted = tuple(prefix for part in variant.pretrained if has[part] for prefix in _PARTS[part])
     state = model.network.state_dict()
     pretrained = {name: tensor.clone() for name, tensor in state.items() if name.startswith(wanted)}
+    config = _config(variant, model.vocabulary, texts, {**sizes, **fixed})
     return _build(config, model.vocabulary, texts, pretrained, card=card, seed=seed)
 
 
 def from_nothing(
-    genes: Iterable[str],
+    vocabulary: Vocabulary,
     variant: Variant,
-    texts: Sequence[Texts],
+    texts: Mapping[str, np.ndarray],
     architecture: Architecture,
     *,
     card: Card,
     seed: int,
-) -> tuple[ScGenePT, list[TextTable]]:
-    """Return a new model with fresh weights; its vocabulary are the genes given and those that have a text."""
-    names = dict.fromkeys([*genes, *(name for text in texts for name in text.names)])
-    vocabulary = Vocabulary([name for name in names if name not in SPECIALS]).with_specials()
+) -> ScGenePT:
+    """Return a new model with fresh weights; parameters as :func:`from_pretrained`."""
     config = _config(variant, vocabulary, texts, architecture.sizes())
     return _build(config, vocabulary, texts, {}, card=card, seed=seed)
 
 
-def _config(variant: Variant, vocabulary: Vocabulary, texts: Sequence[Texts], sizes: dict[str, Any]) -> NetworkConfig:
+def _config(
+    variant: Variant, vocabulary: Vocabulary, texts: Mapping[str, np.ndarray], sizes: dict[str, Any]
+) -> NetworkConfig:
     config = variant.config(n_tokens=len(vocabulary), pad_id=vocabulary.pad_id, **sizes)
-    return replace(config, languages=tuple(LanguageSource(text.name, text.vectors.shape[1]) for text in texts))
+    return replace(config, languages=tuple(LanguageSource(name, table.shape[1]) for name, table in texts.items()))
 
 
 def _build(
     config: NetworkConfig,
     vocabulary: Vocabulary,
-    texts: Sequence[Texts],
+    texts: Mapping[str, np.ndarray],
     pretrained: dict[str, Tensor],
     *,
     card: Card,
     seed: int,
-) -> tuple[ScGenePT, list[TextTable]]:
+) -> ScGenePT:
     fresh = Network.initialised(replace(config, n_tokens=1, pad_id=0), seed).state_dict()
     tensors = {name: tensor for name, tensor in fresh.items() if not name.endswith("table.weight")}
     generator = torch.Generator().manual_seed(seed)
@@ -144,14 +162,10 @@ def _build(
         # Start from exactly the offset, or exactly the control cell.
         for name in ("weight", "bias"):
             tensors[f"body.decoder.value.4.{name}"].zero_()
-    rng = np.random.default_rng(seed)
-    missing: Literal["mean", "random"] = "random" if card.token_mapping == "v1" else "mean"
-    tables = [text_table(text, vocabulary, rule=card.token_mapping, missing=missing, rng=rng) for text in texts]
-    for text, table in zip(texts, tables, strict=True):
-        tensors[f"genes.languages.{text.name}.table.weight"] = torch.from_numpy(table.vectors)
-    tensors |= pretrained
-    network = build_network(config, tensors, source=card.name)
-    return ScGenePT(network, vocabulary, card), tables
+    for name, table in texts.items():
+        tensors[f"genes.languages.{name}.table.weight"] = torch.from_numpy(table)
+    network = build_network(config, tensors | pretrained, source=card.name)
+    return ScGenePT(network, vocabulary, card)
 
 
 def set_gene_offset(model: ScGenePT, genes: Sequence[str], level: np.ndarray) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..genes.vocabulary import Vocabulary
     from ..nn import Network
     from .adapters import KeyForm
+    from .calibration import Calibration
     from .card import Card
     from .gene_set import GeneSet
 
@@ -37,6 +38,8 @@ class ScGenePT:
     control_mean
         Mean expression of the training controls by gene, log1p of counts per 1e4, where known;
         new data are compared with it.
+    calibration
+        Errors on held-out perturbations, where :func:`scgenept.tl.calibrate` measured them.
 
     Examples
     --------
@@ -54,12 +57,14 @@ class ScGenePT:
         *,
         genes: Sequence[str] | None = None,
         control_mean: Mapping[str, float] | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         self.network = network
         self.vocabulary = vocabulary
         self.card = card
         self.genes = None if genes is None else tuple(genes)
         self.control_mean = dict(control_mean or {})
+        self.calibration = calibration
         self._loaded = _state(network)
         self._hashed: tuple[tuple[tuple[int, int], ...], str] | None = None
         self._compiled: dict[tuple[str, ...], tuple[tuple[tuple[int, int], ...], GeneSet]] = {}
@@ -92,6 +97,8 @@ class ScGenePT:
 
     def save(self, path: str | Path, *, half: bool = False, overwrite: bool = False) -> Path:
         """Write the model as a folder: ``model.safetensors``, ``config.json``, ``genes.tsv``, ``card.json``.
+
+        A calibrated one has ``calibration.safetensors`` too.
 
         Parameters
         ----------

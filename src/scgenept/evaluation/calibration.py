@@ -1,0 +1,158 @@
+"""Every predictor on halves of the cells, beside what a replicate of the experiment would score there."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from .. import _keys
+from .._errors import listing
+from .._settings import settings
+from .de import against_rest
+from .observation import Observation
+from .pseudobulk import Pseudobulk
+from .references import Draw, interpolate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .catalog import Metric
+    from .experiment import Experiment
+    from .observation import FloatArray, Guess
+    from .predictors import Predictor
+
+REPLICATE: Final = "replicate"
+"""Name of the positive control in the tables."""
+MIN_CELLS: Final = 50
+"""With fewer cells a half is so noisy that the positive control is the interpolated duplicate."""
+N_HALVINGS: Final = 5
+N_THREADS: Final = 2
+
+
+@dataclass(frozen=True, eq=False)
+class HalfScores:
+    """Scores against halves, averaged over the draws in which they are defined.
+
+    Attributes
+    ----------
+    values
+        Name of a predictor, or ``"replicate"`` -> test perturbations x scores.
+    notes
+        What was done where cells are few.
+    """
+
+    values: dict[str, FloatArray]
+    notes: tuple[str, ...]
+
+
+def score(guess: Guess, seen: Observation, metrics: Sequence[Metric]) -> FloatArray:
+    """Return test perturbations x scores."""
+    return np.stack([metric.score(guess, seen) for metric in metrics], axis=1)
+
+
+def score_all(guesses: Mapping[str, Guess], seen: Observation, metrics: Sequence[Metric]) -> dict[str, FloatArray]:
+    """Score several guesses, two at a time: numpy works outside of Python's lock."""
+    (name, first), *others = guesses.items()
+    # the first one alone, so that what all scores derive from the cells is computed once
+    found = {name: score(first, seen, metrics)}
+    with ThreadPoolExecutor(max_workers=N_THREADS) as pool:
+        rest = pool.map(lambda item: score(item[1], seen, metrics), others)
+        found |= {name: values for (name, _), values in zip(others, rest, strict=True)}
+    return found
+
+
+def score_on_halves(
+    predictors: Sequence[Predictor],
+    experiment: Experiment,
+    metrics: Sequence[Metric],
+    *,
+    n_halvings: int,
+    rng: np.random.Generator,
+) -> HalfScores:
+    """Cut the cells of every label in two, again and again, and score against the second half.
+
+    The first half is the replicate, with its own half of the controls; of few cells it is shrunk to the mean of the
+    training perturbations (:func:`scgenept.evaluation.references.interpolate`). Baselines are fitted to the controls of
+    the first half and to all cells of the training perturbations, so that nothing they know is part of the truth. The
+    genes that weigh and those that respond are those of the second half.
+
+    Parameters
+    ----------
+    predictors
+        Who is scored.
+    experiment
+        The cells.
+    metrics
+        The scores.
+    n_halvings
+        How often the cells are cut.
+    rng
+        Generator.
+    """
+    draw = Draw(experiment.adata, layer=experiment.layer, by=experiment.key, rng=rng)
+    few, notes = _few_cells(experiment)
+    total = {
+        name: np.zeros((len(experiment.test), len(metrics))) for name in (REPLICATE, *(p.name for p in predictors))
+    }
+    number = {name: np.zeros_like(table) for name, table in total.items()}
+    for _ in tqdm(range(n_halvings), desc="halves of the cells", disable=settings.progress_disabled):
+        in_first = draw.first_half()
+        first, second = (_observe(draw.pseudobulk(chosen), experiment) for chosen in (in_first, ~in_first))
+        guesses = {REPLICATE: _replicate(first, few), **{p.name: p.guess(first, experiment) for p in predictors}}
+        for name, values in score_all(guesses, second, metrics).items():
+            known = ~np.isnan(values)
+            total[name][known] += values[known]
+            number[name] += known
+    with np.errstate(invalid="ignore"):
+        return HalfScores({name: total[name] / number[name] for name in total}, notes)
+
+
+def _observe(bulk: Pseudobulk, experiment: Experiment) -> Observation:
+    """Observe half of the cells; a single control cell is in both halves."""
+    if bulk.n[_keys.CONTROL] == 0 or experiment.seen.bulk.n[_keys.CONTROL] < 2:
+        whole = experiment.seen.bulk
+        mean, std, n = bulk.mean.copy(), bulk.std.copy(), bulk.n.copy()
+        mean.loc[_keys.CONTROL], std.loc[_keys.CONTROL] = whole.mean.loc[_keys.CONTROL], whole.std.loc[_keys.CONTROL]
+        n[_keys.CONTROL] = whole.n[_keys.CONTROL]
+        bulk = Pseudobulk(mean, std, n)
+    return Observation(bulk, experiment.test, experiment.seen.reference_mean)
+
+
+def _replicate(first: Observation, few: list[str]) -> Guess:
+    if not few:
+        return first.guess(first.mean)
+    table = first.bulk.mean.loc[list(first.test)].copy()
+    _, p_adjusted = against_rest(first.bulk, perturbations=few)
+    mean = table.iloc[0].copy()
+    mean[:] = first.reference_mean
+    table.loc[few] = interpolate(table.loc[few], p_adjusted, mean)
+    return first.guess(table.to_numpy())
+
+
+def _few_cells(experiment: Experiment) -> tuple[list[str], tuple[str, ...]]:
+    """Return the perturbations with an interpolated positive control, and what to say of them."""
+    n = experiment.seen.bulk.n
+    n_control = int(n[_keys.CONTROL])
+    if n_control < MIN_CELLS:
+        shared = (
+            " It is in both halves, so that what a replicate would get comes out too high." if n_control < 2 else ""
+        )
+        note = (
+            f"There {'is' if n_control == 1 else 'are'} only {n_control} control cell{'s'[: n_control != 1]}: the "
+            f"positive control is the interpolated duplicate for every perturbation.{shared}"
+        )
+        return list(experiment.test), (note,)
+    few = [name for name in experiment.test if n[name] < MIN_CELLS]
+    if not few:
+        return [], ()
+    note = (
+        f"{len(few)} of {len(experiment.test)} test perturbations have fewer than {MIN_CELLS} cells; their positive "
+        f"control is the interpolated duplicate: {listing(few)}."
+    )
+    single = [name for name in few if n[name] < 2]
+    alone = f"{listing(single)}: one cell cannot be cut in two, so there is no positive control." if single else ""
+    return few, (note, *([alone] if alone else []))

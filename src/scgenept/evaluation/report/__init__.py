@@ -1,0 +1,7 @@
+"""The result of an evaluation: tidy tables, notes in words, and how they are shown and stored."""
+
+from __future__ import annotations
+
+from ._report import Report
+
+__all__ = ["Report"]

@@ -1,0 +1,195 @@
+"""A map of genes: near each other where a knowledge source says that they are alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.lines import Line2D
+
+from .._errors import DataError, UnknownNameError, listing
+from . import _style as style
+from ._names import name_places
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from .._types import RNGLike
+    from ..knowledge import KnowledgeSource
+
+COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#8C6D1F")
+"""Okabe and Ito (2008) without black and yellow, and two that keep their distance from these."""
+MARKS: Final = "osD^vPX*"
+"""A second sign beside colour, for print without it."""
+_N_COMPONENTS: Final = 50
+_OTHER: Final = "other"
+_GREY: Final = "#D9D9D9"
+_SIDE: Final = 85 * style.MM
+
+
+def knowledge_map(
+    source: KnowledgeSource,
+    *,
+    color: Mapping[str, str] | pd.Series | None = None,
+    label: Sequence[str] = (),
+    method: Literal["pca", "umap"] = "pca",
+    ax: Axes | None = None,
+    show: bool | None = None,
+    save: str | Path | None = None,
+    rng: RNGLike = 0,
+    **kwargs: Any,
+) -> Axes:
+    """Draw the genes of a knowledge source in two dimensions, coloured by a category.
+
+    The eight categories with most genes have a colour and a mark each; genes of others, and those without a category,
+    are grey. Distances between clusters of a UMAP mean little; on a PCA the axes say which share of the variance they
+    show.
+
+    Parameters
+    ----------
+    source
+        The source.
+    color
+        Gene -> category, such as :func:`scgenept.knowledge.go_slim` returns.
+    label
+        Genes to name in the map.
+    method
+        ``"pca"``, or ``"umap"`` of the first 50 principal components, with the cosine as metric.
+    ax
+        Axes to draw on; a new figure, 85 mm wide and as high as its legend needs, otherwise.
+    show
+        ``True`` calls ``matplotlib.pyplot.show``.
+    save
+        File to write the figure to, cropped, 300 dots per inch.
+    rng
+        For UMAP.
+    **kwargs
+        To :func:`matplotlib.pyplot.figure` where ``ax`` is not given.
+
+    Returns
+    -------
+    The axes: one collection per category, after the grey one.
+
+    Raises
+    ------
+    UnknownGeneError
+        A gene to name is not in the source.
+    UnknownNameError
+        There is no such method.
+    DataError
+        There are fewer than three genes, or no gene has a category.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import scgenept as sgp
+    >>> vectors = np.random.default_rng(0).normal(size=(20, 8))
+    >>> source = sgp.knowledge.KnowledgeSource("toy", [f"G{i}" for i in range(20)], vectors)
+    >>> axes = sgp.pl.knowledge_map(source, color={"G0": "ribosome", "G1": "nucleus"}, label=["G0"])
+    >>> [text.get_text() for text in axes.get_legend().get_texts()]
+    ['nucleus', 'ribosome', 'other']
+    """
+    if method not in {"pca", "umap"}:
+        msg = f"method={method!r} does not exist: 'pca' or 'umap'."
+        raise UnknownNameError(msg)
+    if ax is not None and kwargs:
+        msg = f"With ax= no figure is made, so these have no place to go: {listing(kwargs)}."
+        raise TypeError(msg)
+    rows = [source.row(gene) for gene in label]
+    categories = _categories(source, color)
+    places, titles = _places(source, method, rng)
+    if ax is None:
+        height = _SIDE + 3.2 * style.MM * (len(categories.cat.categories) + 1)
+        options: dict[str, Any] = {"figsize": (_SIDE, height), "layout": "constrained", "facecolor": "white"}
+        ax = plt.figure(**{**options, **kwargs}).add_subplot()
+    _draw(ax, places, categories)
+    ax.set(xlabel=titles[0], ylabel=titles[1], xticks=[], yticks=[])
+    ax.set_title(f"{source.name}, {len(source):,} genes", fontsize=style.TEXT, color=style.INK, loc="left")
+    style.tidy(ax)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.label.set(fontsize=style.SMALL, color=style.INK)
+    name_places(ax, places[rows], label)
+    if save is not None:
+        ax.figure.figure.savefig(save, dpi=300, bbox_inches="tight")
+    if show:
+        plt.show()
+    return ax
+
+
+def _categories(source: KnowledgeSource, color: Mapping[str, str] | pd.Series | None) -> pd.Series:
+    """Return the category of every gene in order, ``other`` for none; the largest come first in its categories."""
+    if color is None:
+        return pd.Series(pd.Categorical([_OTHER] * len(source), categories=[]), dtype="category")
+    by_gene = dict(color.items())
+    found = [by_gene.get(gene) for gene in source.names]
+    named = pd.Series([None if value is None or value != value else str(value) for value in found], dtype=object)  # noqa: PLR0124
+    if named.isna().all():
+        msg = f"No gene of {source.name} has a category; the first of {len(by_gene)} with one: {listing(by_gene)}."
+        raise DataError(msg)
+    counts = named.value_counts()
+    ranked = sorted(counts.index, key=lambda name: (-counts[name], name))
+    return pd.Series(pd.Categorical(named, categories=ranked[: len(COLOURS)]))
+
+
+def _places(source: KnowledgeSource, method: str, rng: RNGLike) -> tuple[NDArray[np.float64], tuple[str, str]]:
+    """Return genes x 2, and what the axes are."""
+    from sklearn.decomposition import PCA
+
+    if len(source) < 3 or source.width < 2:
+        msg = f"A map needs three genes and two numbers per gene; {source.name} is {len(source)} x {source.width}."
+        raise DataError(msg)
+    n = 2 if method == "pca" else min(_N_COMPONENTS, len(source) - 1, source.width)
+    pca = PCA(n_components=n, svd_solver="full" if min(source.vectors.shape) < 1000 else "covariance_eigh")
+    components = pca.fit_transform(source.vectors.astype(np.float64))
+    if method == "pca":
+        share = pca.explained_variance_ratio_
+        return components, (f"PC 1 ({share[0]:.0%} of variance)", f"PC 2 ({share[1]:.0%})")
+    from umap import UMAP
+
+    seed = int(np.random.default_rng(rng).integers(2**31))
+    map_genes = UMAP(metric="cosine", random_state=seed, n_jobs=1, n_neighbors=min(15, len(source) - 1))
+    return np.asarray(map_genes.fit_transform(components), dtype=np.float64), ("UMAP 1", "UMAP 2")
+
+
+def _draw(ax: Axes, places: NDArray[np.float64], categories: pd.Series) -> None:
+    """Put the genes on the axes, grey ones below, and the legend beside them."""
+    size = float(np.clip(6000 / len(places), 1.5, 16))
+    codes = categories.cat.codes.to_numpy()
+    grey = codes < 0
+    x, y = places[grey].T
+    ax.scatter(x, y, s=size, color=_GREY, linewidth=0, zorder=1, rasterized=True, label=_OTHER)
+    handles = []
+    for code, name in enumerate(categories.cat.categories):
+        here = codes == code
+        x, y = places[here].T
+        look: dict[str, Any] = {"marker": MARKS[code], "color": COLOURS[code], "label": name}
+        ax.scatter(x, y, s=1.6 * size, linewidth=0, zorder=2, rasterized=True, **look)
+        handles.append(_handle(MARKS[code], COLOURS[code], str(name)))
+    if not handles:
+        return
+    handles.append(_handle("o", _GREY, _OTHER))
+    # One column, as narrow as the axes: a long name would push them together.
+    width = 0.9 * style.width_in_points(ax)
+    for handle in handles:
+        handle.set_label(style.wrap(str(handle.get_label()), width, style.SMALL))
+    ax.legend(
+        handles=handles,
+        fontsize=style.SMALL,
+        frameon=False,
+        loc="upper left",
+        bbox_to_anchor=(0.0, -0.06),
+        borderaxespad=0,
+        handletextpad=0.3,
+        labelspacing=0.35,
+        labelcolor=style.INK,
+    )
+
+
+def _handle(marker: str, color: str, label: str) -> Line2D:
+    return Line2D([], [], linestyle="", markersize=3.5, markeredgewidth=0, marker=marker, color=color, label=label)

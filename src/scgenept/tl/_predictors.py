@@ -1,0 +1,208 @@
+"""Whatever a user hands in as a predictor, as the table of its predictions."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from .. import _keys
+from .._errors import DataError, UnknownGeneError, UnknownNameError, listing, near_names
+from ..data.select import row_reader
+from ..data.setup import read_setup
+from ..evaluation.baselines import CATALOG, DEFAULT, Baseline
+from ..evaluation.calibration import REPLICATE
+from ..evaluation.predictors import Predictor, from_baseline
+from ..evaluation.reading import read_table
+from ..evaluation.strata import strata
+from ..evaluation.summary import MEAN
+from ..perturbation import Perturbation
+from ..prediction.pseudobulks import predict_pseudobulks
+from ..weights.model import ScGenePT
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from ..evaluation.experiment import Experiment
+    from ..prediction.engine import Engine
+
+
+class Found(NamedTuple):
+    """Predictors, and what reading them had to say."""
+
+    predictors: list[Predictor]
+    notes: list[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Reader:
+    """How predictors are made from what a user hands in.
+
+    Attributes
+    ----------
+    experiment
+        What they are judged by.
+    n_control_cells
+        How many control cells a network predicts from; ``None`` for all.
+    engine
+        How a network computes.
+    seed
+        Of the draw of control cells and of baselines.
+    """
+
+    experiment: Experiment
+    n_control_cells: int | None
+    engine: Engine
+    seed: int
+
+    def judged(self, given: object) -> Found:
+        """Read what is to be judged, under its own name or those of a mapping."""
+        sources: Mapping[Any, Any] = given if isinstance(given, Mapping) else {None: given}
+        if not sources:
+            msg = "There is nothing to judge: the mapping of predictors is empty."
+            raise DataError(msg)
+        found = Found([], [])
+        for name, source in sources.items():
+            predictor, said = self._read(name, source, is_baseline=False)
+            _require_free(predictor.name, source)
+            found.predictors.append(predictor)
+            found.notes.extend(said)
+        return found
+
+    def baselines(self, given: object, *, taken: Collection[str]) -> Found:
+        """Read what to compare with; the mean is always there, and a default that cannot be fitted is left out."""
+        is_default = isinstance(given, str) and given == "default"
+        sources: dict[Any, Any] = {MEAN: MEAN}
+        if isinstance(given, Mapping):
+            sources |= given
+        elif given is not None:
+            names = DEFAULT if is_default else [given] if isinstance(given, str) else list(_iterated(given))
+            sources |= {str(name): str(name) for name in names}
+        if clash := [name for name in sources if name in taken and name not in CATALOG]:
+            msg = f"{listing(clash)} names both something to judge and a baseline. Rename one."
+            raise DataError(msg)
+        found = Found([], [])
+        for name, source in sources.items():
+            if name in taken:
+                continue
+            _require_free(name, source)
+            try:
+                predictor, said = self._read(name, source, is_baseline=True)
+            except DataError as error:
+                if not is_default:
+                    raise
+                found.notes.append(f"The baseline {name} is left out: {error}")
+                continue
+            found.predictors.append(predictor)
+            found.notes.extend(said)
+        return found
+
+    def _read(self, name: str | None, source: object, *, is_baseline: bool) -> tuple[Predictor, list[str]]:
+        from anndata import AnnData
+
+        if isinstance(source, (str, os.PathLike)):
+            source = _by_name(source)
+        if isinstance(source, ScGenePT):
+            made, notes = self._from_model(name or source.name, source)
+            return replace(made, is_baseline=is_baseline), notes
+        if isinstance(source, Baseline):
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.filterwarnings("always", category=UserWarning)
+                made = from_baseline(
+                    name or source.name, source, self.experiment, is_baseline=is_baseline, seed=self.seed
+                )
+            return made, [str(warning.message) for warning in caught]
+        if isinstance(source, (AnnData, pd.DataFrame)):
+            name = name or "predictions"
+            table = read_table(source, self.experiment, name=name)
+            return Predictor(name, table.values, self.experiment.control, is_baseline), list(table.notes)
+        msg = (
+            f"A {type(source).__name__} cannot be judged. Pass a model, a baseline, a table or AnnData of "
+            "perturbations x genes, an AnnData of predicted cells, or a mapping from names to these."
+        )
+        raise DataError(msg)
+
+    def _from_model(self, name: str, model: ScGenePT) -> tuple[Predictor, list[str]]:
+        """Predict every test perturbation from the same control cells."""
+        adata, test = self.experiment.adata, self.experiment.test
+        controls, notes = self._controls(name)
+        genes = [str(gene) for gene in self.experiment.genes]
+        n_matched = model.gene_set(genes).matches.n_matched
+        if not n_matched:
+            msg = f"None of the {len(genes):,} genes of adata is known to {name}: {listing(genes)}."
+            raise DataError(msg)
+        if n_matched < len(genes):
+            n = len(genes) - n_matched
+            notes.append(f"{n:,} of {len(genes):,} genes are unknown to {name} and look alike to it.")
+        read = row_reader(adata, controls, self.experiment.layer)
+        made = predict_pseudobulks(model, genes, read, len(controls), test, engine=self.engine)
+        if len(made.unknown) == len(test):
+            msg = f"{name} knows the targets of none of the {len(test)} test perturbations: {listing(made.unknown)}."
+            raise UnknownGeneError(msg)
+        if made.unknown:
+            n = len(made.unknown)
+            notes.append(f"{name} cannot predict {n} perturbations of unknown targets: {listing(made.unknown)}.")
+        predictor = Predictor(name, made.values, made.control, is_baseline=False)
+        return predictor, [*notes, *_of_the_card(name, model, self.experiment)]
+
+    def _controls(self, name: str) -> tuple[np.ndarray, list[str]]:
+        """Return the rows of the control cells that a network predicts from."""
+        labels = self.experiment.adata.obs[self.experiment.key].astype(object)
+        controls = np.flatnonzero((labels == _keys.CONTROL).to_numpy())
+        n = self.n_control_cells
+        if n is None or n >= len(controls):
+            return controls, []
+        note = f"{name} predicts from {n} of {len(controls):,} control cells (n_control_cells=)."
+        return np.sort(np.random.default_rng(self.seed).choice(controls, n, replace=False)), [note]
+
+
+def _require_free(name: str, source: object) -> None:
+    if name == REPLICATE or (name == MEAN and not _is_mean(source)):
+        msg = f"{name!r} is the name of a reference of every report: choose another."
+        raise DataError(msg)
+
+
+def _iterated(given: object) -> Iterable[Any]:
+    if not isinstance(given, Iterable):
+        msg = f"baselines should be names or a mapping from names to predictors, not {type(given).__name__}."
+        raise DataError(msg)
+    return given
+
+
+def _is_mean(source: object) -> bool:
+    return source == MEAN if isinstance(source, str) else isinstance(source, CATALOG[MEAN].kind)
+
+
+def _by_name(source: str | os.PathLike[str]) -> object:
+    from ..models import load
+
+    if isinstance(source, str) and source in CATALOG:
+        return CATALOG[source].kind()
+    try:
+        return load(source)
+    except UnknownNameError as error:
+        msg = f"{error}{near_names(str(source), CATALOG)} Baselines: {', '.join(CATALOG)}."
+        raise UnknownNameError(msg) from error
+
+
+def _of_the_card(name: str, model: ScGenePT, experiment: Experiment) -> list[str]:
+    """Say what the card knows against these scores: seen test perturbations, other modality, caveats of strata."""
+    notes = []
+    trained = {str(Perturbation.parse(label)) for label in model.card.training.get("train", ())}
+    if seen := [p for p in experiment.test if p in trained]:
+        notes.append(f"{name} was trained on {len(seen)} of the test perturbations, says its card: {listing(seen)}.")
+    setup = read_setup(experiment.adata)
+    for of, here, there in (
+        ("modality", setup.modality, model.card.modality),
+        ("cell type", setup.cell_type, model.card.cell_type),
+    ):
+        if here not in {"", "unknown", there} and there not in {"", "unknown"}:
+            notes.append(f"{name} was trained on another {of}: {there}, here {here}.")
+    kinds = set(strata(experiment.test, experiment.training)["kind"])
+    notes += [f"Card of {name}: {caveat}" for caveat in model.card.caveats if any(kind in caveat for kind in kinds)]
+    return notes

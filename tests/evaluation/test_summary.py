@@ -1,0 +1,94 @@
+"""Means, calibration and comparisons from scores that are known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from scgenept.evaluation.catalog import METRICS
+from scgenept.evaluation.strata import strata
+from scgenept.evaluation.summary import Scored, compare, per_perturbation, summarise
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NAMES = ["A", "B", "C", "A+B", "A+C", "B+C"]
+UP, DOWN, SPECIAL = METRICS["pearson_delta"], METRICS["mse"], METRICS["pearson_delta_ref_mean"]
+
+
+def scored(metric=UP, *, mine, mean, replicate) -> Scored:
+    table = strata(NAMES, ["A"], effect_size=np.arange(6.0), n_cells=np.full(6, 9))
+    column = {"mine": np.asarray(mine, float)[:, None], "mean": np.asarray(mean, float)[:, None]}
+    halves = {**column, "replicate": np.asarray(replicate, float)[:, None]}
+    return Scored(table, [metric], column, halves, ("mine",))
+
+
+def overall(result: Scored) -> pd.Series:
+    table = summarise(result, n_boot=500, rng=np.random.default_rng(0))
+    return table.query("stratum == 'all' and predictor == 'mine'").iloc[0]
+
+
+def test_calibrated_by_hand() -> None:
+    row = overall(scored(mine=[0.5] * 6, mean=[0.2] * 6, replicate=[0.8] * 6))
+    assert row["calibrated"] == pytest.approx(0.5)
+    assert row["calibrated_low"] == pytest.approx(0.5)
+    assert row["dynamic_range"] == pytest.approx(0.6)
+    assert row["can_rank"]
+    row = overall(scored(DOWN, mine=[0.5] * 6, mean=[0.2] * 6, replicate=[0.1] * 6))
+    assert row["calibrated"] == pytest.approx(-3)
+
+
+def test_a_score_without_range_cannot_rank() -> None:
+    noise = np.array([-0.1, 0.1, -0.2, 0.2, -0.3, 0.3])
+    assert not overall(scored(mine=noise, mean=noise * 0, replicate=noise))["can_rank"]
+    worse = scored(DOWN, mine=noise, mean=noise * 0 + 0.1, replicate=noise * 0 + 0.9)
+    assert not overall(worse)["can_rank"], "a replicate worse than the mean is no yardstick"
+    assert not overall(scored(mine=noise, mean=noise * 0 + 0.5, replicate=noise * 0 + 0.501))["can_rank"]
+
+
+def test_undefined_mean_counts_as_its_constant_and_undefined_scores_are_counted() -> None:
+    nan = np.nan
+    row = overall(scored(SPECIAL, mine=[0.4, nan, 0.4, 0.4, 0.4, 0.4], mean=[nan] * 6, replicate=[0.8] * 6))
+    assert (row["value"], row["n"], row["n_nan"]) == (pytest.approx(0.4), 6, 1)
+    assert row["negative_control"] == 0
+    assert row["calibrated"] == pytest.approx(0.5)
+    row = overall(scored(UP, mine=[0.4] * 6, mean=[nan] * 6, replicate=[0.8] * 6))
+    assert np.isnan(row["calibrated"])
+
+
+def test_no_positive_control_no_calibration_of_that_perturbation() -> None:
+    row = overall(scored(mine=[9, 1, 1, 1, 1, 1], mean=[0] * 6, replicate=[np.nan, 2, 2, 2, 2, 2]))
+    assert row["calibrated"] == pytest.approx(0.5)
+    assert row["value"] == pytest.approx(14 / 6)
+
+
+def test_strata_are_disjoint_and_never_empty() -> None:
+    result = scored(mine=np.arange(6), mean=np.zeros(6), replicate=np.ones(6))
+    table = summarise(result, n_boot=20, rng=np.random.default_rng(0)).query("predictor == 'mine'")
+    for of in ("kind", "effect_size", "n_cells"):
+        part = table[table["stratum_of"] == of]
+        assert part["n"].sum() == 6
+        assert (part["n"] > 0).all()
+        assert (part["value"] * part["n"]).sum() == pytest.approx(15)
+    assert set(table.loc[table["stratum_of"] == "n_cells", "stratum"]) == {"n_cells_mid"}
+
+
+def test_comparisons_use_the_perturbations_that_both_have() -> None:
+    nan = np.nan
+    result = scored(mine=[1, 1, 1, 1, nan, 5], mean=[0, 0, 0, 0, 9, nan], replicate=np.ones(6))
+    row = compare(result, n_boot=200, rng=np.random.default_rng(0)).query("stratum == 'all'").iloc[0]
+    assert (row["predictor"], row["rival"], row["n"]) == ("mine", "mean", 4)
+    assert row["difference"] == pytest.approx(1)
+    assert row["p_value"] == pytest.approx(2 / 201)
+    assert row["better"] == "mine"
+
+
+def test_long_table() -> None:
+    result = scored(mine=np.arange(6), mean=np.zeros(6), replicate=np.ones(6))
+    table = per_perturbation(result)
+    assert len(table) == 6 * 3
+    own = table[table["predictor"] == "mine"].set_index("perturbation")
+    assert own.loc["A+B", "value"] == 3
+    assert own.loc["A", "effect_size_tertile"] == "low"

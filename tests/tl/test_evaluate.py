@@ -1,0 +1,244 @@
+"""tl.evaluate: numbers against loops, calibration, what stays the same, what is said in words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import scgenept as sgp
+from scgenept.evaluation.catalog import METRICS
+from tests.screens import TEST, TRAINING, observed, screen
+from tests.small import small_model
+from tests.unchanged import unchanged
+
+
+@pytest.fixture(scope="module")
+def adata():
+    return screen()
+
+
+@pytest.fixture(scope="module")
+def table(adata) -> pd.DataFrame:
+    """Half of the observed change, and noise."""
+    rng = np.random.default_rng(3)
+    truth, control = observed(adata), observed(adata, ["ctrl"]).iloc[0]
+    return control + 0.5 * (truth - control) + rng.normal(0, 0.1, truth.shape)
+
+
+@pytest.fixture(scope="module")
+def report(adata, table: pd.DataFrame) -> sgp.tl.Report:
+    return sgp.tl.evaluate(adata, {"mine": table}, n_boot=400)
+
+
+def overall(report: sgp.tl.Report, predictor: str) -> pd.DataFrame:
+    rows = report.summary.query("stratum == 'all' and predictor == @predictor")
+    return rows.set_index("metric")
+
+
+def test_scores_equal_loops(adata, table: pd.DataFrame, report: sgp.tl.Report) -> None:
+    truth, control = observed(adata), observed(adata, ["ctrl"]).iloc[0]
+    mean = observed(adata, TRAINING).mean()
+    own = report.per_perturbation.query("predictor == 'mine'").pivot(
+        index="perturbation", columns="metric", values="value"
+    )
+    for name in TEST:
+        delta = np.corrcoef(table.loc[name] - control, truth.loc[name] - control)[0, 1]
+        assert own.loc[name, "pearson_delta"] == pytest.approx(delta, rel=1e-4)
+        special = np.corrcoef(table.loc[name] - mean, truth.loc[name] - mean)[0, 1]
+        assert own.loc[name, "pearson_delta_ref_mean"] == pytest.approx(special, rel=1e-4)
+        assert own.loc[name, "mse"] == pytest.approx(((table.loc[name] - truth.loc[name]) ** 2).mean(), rel=1e-4)
+    values = overall(report, "mine")
+    assert values.loc["mse", "value"] == pytest.approx(own["mse"].mean())
+    assert values.loc["non_additivity_correlation", "n_nan"] == 4
+    kinds = report.summary.query("metric == 'mse' and predictor == 'mine'").set_index("stratum")["value"]
+    assert kinds["unseen_single"] == pytest.approx(own.loc[["G07", "G08", "G09"], "mse"].mean())
+    assert kinds["combo_seen1"] == pytest.approx(own.loc[["G01+G07", "G02+G08"], "mse"].mean())
+
+
+def test_calibration_is_what_its_columns_say(report: sgp.tl.Report) -> None:
+    rows = report.summary.query("stratum != 'panel'")
+    u, b, r = (rows[name] for name in ("value_on_halves", "negative_control", "positive_control"))
+    np.testing.assert_allclose(rows["calibrated"], (u - b) / (r - b), rtol=1e-9)
+    np.testing.assert_allclose(rows["dynamic_range"], (r - b).abs())
+    on_mean = overall(report, "mean")
+    defined = on_mean["value_on_halves"].notna()
+    np.testing.assert_allclose(on_mean.loc[defined, "calibrated"], 0, atol=1e-12)
+    assert not defined["pearson_delta_ref_mean"]
+    assert on_mean.loc["pearson_delta_ref_mean", "negative_control"] == 0
+    replicate = report.per_perturbation.query("predictor == 'replicate'")
+    assert replicate["value"].isna().all()
+    by_metric = replicate.groupby("metric")["value_on_halves"].mean()
+    pd.testing.assert_series_equal(
+        by_metric, overall(report, "mean")["positive_control"].sort_index(), check_names=False
+    )
+
+
+def test_positive_control_is_the_split_half_of_the_references(adata, report: sgp.tl.Report) -> None:
+    from scgenept.evaluation.references import split_half
+
+    expected = split_half(adata, n_draws=30).loc[TEST, "pearson_delta"].mean()
+    assert overall(report, "mine").loc["pearson_delta", "positive_control"] == pytest.approx(expected, abs=0.02)
+
+
+def test_a_replicate_is_worth_a_replicate(adata) -> None:
+    """Cells nobody scored against, as a prediction: about 1, and the mean of training about 0."""
+    again = screen(seed=0)
+    cells = np.random.default_rng(1).permuted(np.arange(again.n_obs))
+    halves = [np.sort(cells[: len(cells) // 2]), np.sort(cells[len(cells) // 2 :])]
+    prediction, truth = (again[rows].copy() for rows in halves)
+    values = overall(sgp.tl.evaluate(truth, prediction, n_boot=50, calibrate=8, baselines=None), "predictions")
+    assert values.loc["pearson_delta", "calibrated"] > 0.9
+    assert values.loc["pds_cosine", "calibrated"] > 0.9
+
+
+def test_mean_gets_no_credit_and_a_constant_gets_a_half(adata) -> None:
+    values = overall(sgp.tl.evaluate(adata, "mean", n_boot=20, calibrate=1), "mean")
+    assert values.loc["pds_cosine", "value"] == pytest.approx(0.5)
+    assert np.isnan(values.loc["pearson_delta_ref_mean", "value"])
+    assert values.loc["pearson_delta_ref_mean", "n_nan"] == len(TEST)
+    assert values.loc["weighted_r2_delta", "value"] <= 0
+
+
+def test_order_of_genes_perturbations_and_cells_changes_nothing(adata, table: pd.DataFrame) -> None:
+    rng = np.random.default_rng(0)
+    shuffled = adata[rng.permutation(adata.n_obs), rng.permutation(adata.n_vars)].copy()
+    options = {"n_boot": 20, "calibrate": False, "baselines": ["additive"]}
+    first = sgp.tl.evaluate(adata, table, **options)
+    second = sgp.tl.evaluate(shuffled, table.iloc[::-1, ::-1], **options)
+    pd.testing.assert_frame_equal(first.per_perturbation, second.per_perturbation, rtol=1e-6)
+
+
+def test_a_seed_gives_the_same_report(adata, table: pd.DataFrame) -> None:
+    options = {"n_boot": 50, "calibrate": 1, "baselines": ["additive", "random"]}
+    with unchanged(adata):
+        first = sgp.tl.evaluate(adata, table, rng=4, **options)
+    second = sgp.tl.evaluate(adata, table, rng=np.random.default_rng(4), **options)
+    pd.testing.assert_frame_equal(first.summary, second.summary)
+    pd.testing.assert_frame_equal(first.comparisons, second.comparisons)
+    third = sgp.tl.evaluate(adata, table, rng=5, **options)
+    assert not first.summary["ci_low"].equals(third.summary["ci_low"])
+
+
+def test_comparisons_are_paired_and_corrected(report: sgp.tl.Report) -> None:
+    own = report.per_perturbation.query("metric == 'mse'").pivot(
+        index="perturbation", columns="predictor", values="value"
+    )
+    rows = report.comparisons.query("metric == 'mse' and stratum == 'all'").set_index("rival")
+    difference = own["mine"] - own["additive"]
+    assert rows.loc["additive", "difference"] == pytest.approx(difference.mean())
+    assert rows.loc["additive", "ci_low"] <= difference.mean() <= rows.loc["additive", "ci_high"]
+    ordered = rows.sort_values("p_value")
+    assert (ordered["p_holm"] >= ordered["p_value"]).all()
+    assert ordered["p_holm"].iloc[0] == pytest.approx(min(1, ordered["p_value"].iloc[0] * len(rows)))
+    certain = rows[rows["better"] != ""]
+    assert (certain["p_holm"] < 0.05).all()
+    assert ((certain["difference"] < 0) == (certain["better"] == "mine")).all()
+
+
+def test_several_predictors_are_compared_with_each_other(adata, table: pd.DataFrame) -> None:
+    better = observed(adata)
+    report = sgp.tl.evaluate(
+        adata,
+        {"half": table, "truth": better},
+        baselines=None,
+        metrics=["mse", "pds_cosine"],
+        calibrate=False,
+        n_boot=200,
+    )
+    assert set(report.summary["predictor"]) == {"half", "truth", "mean"}
+    row = report.comparisons.query("metric == 'mse' and stratum == 'all' and rival == 'truth'").iloc[0]
+    assert (row["predictor"], row["better"]) == ("half", "truth")
+    assert "truth" in str(report)
+    assert report.summary["calibrated"].isna().all()
+
+
+def test_collapse_is_said_in_words(adata) -> None:
+    constant = pd.DataFrame([observed(adata, TRAINING).mean() + 0.01] * len(TEST), index=TEST)
+    report = sgp.tl.evaluate(adata, {"same": constant}, n_boot=20, calibrate=False, baselines=None)
+    assert any(note.startswith("same has collapsed") for note in report.notes)
+    panel = report.summary.query("stratum == 'panel' and predictor == 'same'").set_index("metric")["value"]
+    assert panel["collapse_ratio"] == pytest.approx(0)
+    assert panel["mean_correlation_between_predictions"] == pytest.approx(1)
+    fine = sgp.tl.evaluate(adata, {"truth": observed(adata)}, n_boot=20, calibrate=False, baselines=None)
+    assert not any("collapsed" in note for note in fine.notes)
+
+
+def test_few_cells_get_the_interpolated_duplicate() -> None:
+    adata = screen(few={"G07": 10, "G08": 1, "G09": 2})
+    report = sgp.tl.evaluate(adata, "additive", n_boot=50, calibrate=2, baselines=None)
+    assert any("3 of 10 test perturbations have fewer than 50 cells" in note for note in report.notes)
+    assert any("G08: one cell cannot be cut in two" in note for note in report.notes)
+    replicate = report.per_perturbation.query("predictor == 'replicate' and metric == 'pearson_delta'")
+    assert replicate.set_index("perturbation")["value_on_halves"].isna().sum() == 1
+
+
+@pytest.mark.parametrize("n_control", [1, 2, 20])
+def test_few_controls(n_control: int) -> None:
+    report = sgp.tl.evaluate(screen(few={"ctrl": n_control}), "additive", n_boot=20, calibrate=1, baselines=None)
+    assert any(f"only {n_control} control cell" in note for note in report.notes)
+    assert np.isfinite(overall(report, "additive").loc["mse", "calibrated"])
+
+
+def test_single_test_perturbation_and_predictions_with_gaps(adata, table: pd.DataFrame) -> None:
+    one = sgp.tl.evaluate(adata, table, split=["G07"], n_boot=20, calibrate=1)
+    assert overall(one, "predictions")["ci_low"].isna().all()
+    assert one.comparisons["p_value"].isna().all()
+    gaps = table.copy()
+    gaps.iloc[:4] = np.nan
+    values = overall(sgp.tl.evaluate(adata, gaps, n_boot=20, calibrate=1, baselines=["additive"]), "predictions")
+    assert values.loc["mse", "n_nan"] == 4
+    assert np.isfinite(values.loc[["mse", "pds_cosine", "pearson_delta"], "calibrated"]).all()
+
+
+def test_a_network_predicts_from_control_cells() -> None:
+    adata = screen()
+    genes = list(adata.var_names)
+    model = small_model(genes, training={"train": ["G07", "G01"]}, caveats=("unseen_single: weak.", "other"))
+    report = sgp.tl.evaluate(adata, model, n_boot=20, calibrate=1, baselines=["mean"], n_control_cells=12)
+    assert report.about["predictors"] == "small"
+    assert any("predicts from 12 of 60 control cells" in note for note in report.notes)
+    assert any("trained on 1 of the test perturbations" in note and "G07" in note for note in report.notes)
+    assert "Card of small: unseen_single: weak." in report.notes
+    assert not any("other" in note for note in report.notes)
+
+
+def test_layers_of_predictions_are_what_the_network_predicts() -> None:
+    adata = screen()
+    model = small_model(list(adata.var_names))
+    controls = adata[adata.obs["is_control"]].copy()
+    for name in TEST:
+        sgp.tl.predict_perturbation(controls, name, model=model)
+    layers = sgp.tl.evaluate(adata, {"small": controls}, n_boot=20, calibrate=False, baselines=None)
+    network = sgp.tl.evaluate(adata, model, n_boot=20, calibrate=False, baselines=None, n_control_cells=None)
+    pd.testing.assert_frame_equal(layers.per_perturbation, network.per_perturbation, rtol=1e-4)
+
+
+def test_metrics_and_baselines_by_name(adata, table: pd.DataFrame) -> None:
+    everything = sgp.tl.evaluate(adata, table, metrics="all", baselines={"other": table * 0.9}, n_boot=20, calibrate=1)
+    assert set(everything.per_perturbation["metric"]) == set(METRICS)
+    assert set(everything.summary["predictor"]) == {"predictions", "mean", "other"}
+    with pytest.raises(ValueError, match="no score pearson_dlta.*pearson_delta"):
+        sgp.tl.evaluate(adata, table, metrics=["pearson_dlta"])
+    with pytest.raises(ValueError, match="additiv.*Baselines"):
+        sgp.tl.evaluate(adata, table, baselines=["additiv"])
+    with pytest.raises(ValueError, match="name of a reference"):
+        sgp.tl.evaluate(adata, {"mean": table})
+    with pytest.raises(ValueError, match="names both"):
+        sgp.tl.evaluate(adata, {"a": table}, baselines={"a": table})
+    with pytest.raises(ValueError, match="int cannot be judged"):
+        sgp.tl.evaluate(adata, 3)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="n_boot=0"):
+        sgp.tl.evaluate(adata, table, n_boot=0)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_truth_beats_noise(adata, metric: str) -> None:
+    """Which way is up: the observation itself beats the observations of other perturbations."""
+    truth = observed(adata)
+    other = pd.DataFrame(np.roll(truth.to_numpy(), 1, axis=0), index=truth.index, columns=truth.columns)
+    report = sgp.tl.evaluate(
+        adata, {"truth": truth, "other": other}, metrics=metric, baselines=None, calibrate=False, n_boot=10
+    )
+    values = report.summary.query("stratum == 'all'").set_index("predictor")["value"]
+    assert (values["truth"] > values["other"]) == METRICS[metric].higher_is_better
