@@ -97,6 +97,14 @@ def test_promises(seed: int) -> None:
     assert not held_out
 
 
+@pytest.mark.parametrize("scheme", ["combo_seen0", "combo_seen1", "combo_seen2"])
+def test_few_pairs_are_enough_for_any_seed(scheme: str) -> None:
+    labels = ["ctrl", *SINGLES, "G00+G01", "G02+G03"]
+    for seed in range(10):
+        split = split_of(labels, scheme=scheme, seed=seed)
+        assert {"G00+G01", "G02+G03"} & {name for name, part in split.items() if part == "test"}
+
+
 @pytest.mark.parametrize("n_folds", [2, 5, 7])
 def test_folds_cover_everything_once(n_folds: int) -> None:
     tests, numbers = [], []

@@ -26,7 +26,7 @@ def draws(targets: Targets, scheme: str, seed: int, options: SplitOptions) -> Pa
         Test: combinations none of whose genes is seen, and these genes alone. Combinations with some of them are held
         out.
     ``combo_seen1``
-        Test: every perturbation with one of the genes drawn.
+        Test: every perturbation with one of the genes drawn, which are genes of combinations.
     ``combo_seen2``
         Test: combinations drawn among those whose genes were each perturbed alone, too.
     ``no_test``
@@ -71,7 +71,8 @@ def _level(targets: Targets, scheme: str, rng: np.random.RandomState, share: flo
         if scheme == "combo_seen0":
             genes = _genes_of_combos([targets[name] for name in together], n_genes, rng)
         else:
-            pool = [targets[name][0] for name in alone] if scheme == "single" else all_genes(targets)
+            chosen = alone if scheme == "single" else together
+            pool = all_genes(only(targets, chosen or alone))
             genes = set(_first(pool, n_genes, rng))
         touched = [name for name in together if genes.intersection(targets[name])]
         inside = [name for name in touched if genes.issuperset(targets[name])]
