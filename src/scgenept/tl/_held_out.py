@@ -10,6 +10,7 @@ import numpy as np
 from .. import _keys
 from .._errors import DataError, listing, near_names
 from ..data.checks import check_shape, check_unique_genes, require_anndata
+from ..data.records import split_key
 from ..data.select import input_rows, require_log_expression
 from ..data.setup import read_setup
 from ..evaluation.pseudobulk import pseudobulk
@@ -122,13 +123,14 @@ def _names(adata: AnnData, labels: pd.Series[str], split: str | Iterable[str]) -
 
 
 def _of_part(adata: AnnData, labels: pd.Series[str], part: str) -> list[str]:
-    if _keys.SPLIT not in adata.obs:
+    key = split_key(adata)
+    if key not in adata.obs:
         msg = (
-            f"obs has no column {_keys.SPLIT!r}: run scgenept.pp.split(adata) as for the training, or name the "
+            f"obs has no column {key!r}: run scgenept.pp.split(adata) as for the training, or name the "
             "perturbations: split=['KLF1', ...]."
         )
         raise DataError(msg)
-    column = adata.obs[_keys.SPLIT].astype(object)
+    column = adata.obs[key].astype(object)
     return sorted(set(labels[(column == part).to_numpy()].dropna()) - {_keys.CONTROL})
 
 
@@ -137,11 +139,11 @@ def _trained(model: ScGenePT, adata: AnnData, labels: pd.Series[str]) -> list[st
     on_card = model.card.training.get("train")
     if on_card is not None:
         return [str(Perturbation.parse(str(label))) for label in on_card]
-    if _keys.SPLIT in adata.obs and (names := _of_part(adata, labels, "train")):
+    if split_key(adata) in adata.obs and (names := _of_part(adata, labels, "train")):
         return names
     msg = (
         f"The card of {model.name} does not list the perturbations that it was trained on, and neither does "
-        f"obs[{_keys.SPLIT!r}]. Run scgenept.pp.split(adata) as for its training (official models: "
+        f"obs[{split_key(adata)!r}]. Run scgenept.pp.split(adata) as for its training (official models: "
         "scheme='simulation', seed=1)."
     )
     raise DataError(msg)

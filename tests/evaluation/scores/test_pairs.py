@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score
 
 from scgenept import metrics
 from scgenept._errors import DataError
-from scgenept.evaluation import baselines
+from scgenept.models import baselines
 
 GENES = [f"G{i}" for i in range(12)]
 
@@ -58,7 +58,7 @@ def test_scores_equal_loops(cells: tuple[pd.DataFrame, pd.Series]) -> None:
 def test_additive_gets_no_credit(cells: tuple[pd.DataFrame, pd.Series]) -> None:
     table, control = cells
     training, pairs = table.loc[["A", "B", "C"]], ["A+B", "A+C"]
-    additive = baselines.additive(training, control, pairs)
+    additive = baselines.load("additive").fit_pseudobulks(training, control).predict_pseudobulks(pairs)
     observed = table.loc[["B+A", "A+C"]].set_axis(additive.index)
     np.testing.assert_allclose(observed - additive, metrics.non_additivity(table, control), atol=1e-12)
     assert np.isnan(metrics.non_additivity_correlation(additive, observed, additive)).all()

@@ -17,6 +17,7 @@ from scipy import sparse
 
 from ... import _keys
 from ..._errors import DataError, MissingExtraError, listing
+from ...data.records import split_key
 from ...data.setup import read_setup
 from ...perturbation import Perturbation
 from ._base import Baseline, Predicted
@@ -109,8 +110,8 @@ class GEARS(Baseline):
         setup = read_setup(adata)
         usable = [p for p in read.perturbations if self._usable(p)]
         validation: list[Perturbation] = []
-        if _keys.SPLIT in adata.obs:
-            labels = adata.obs.loc[adata.obs[_keys.SPLIT].astype(object) == "val", setup.perturbation_key]
+        if (key := split_key(adata)) in adata.obs:
+            labels = adata.obs.loc[adata.obs[key].astype(object) == "val", setup.perturbation_key]
             validation = [p for p in map(Perturbation.parse, sorted(set(labels))) if self._usable(p)]
         if not validation and len(usable) > 2:
             held = set(generator.choice(len(usable), max(1, len(usable) // 10), replace=False).tolist())
