@@ -125,7 +125,7 @@ def knowledge_map(
 def _categories(source: KnowledgeSource, color: Mapping[str, str] | pd.Series | None) -> pd.Series:
     """Return the category of every gene in order, ``other`` for none; the largest come first in its categories."""
     if color is None:
-        return pd.Series(pd.Categorical([_OTHER] * len(source), categories=[]), dtype="category")
+        return pd.Series(pd.Categorical([None] * len(source), categories=[]), dtype="category")
     by_gene = dict(color.items())
     found = [by_gene.get(gene) for gene in source.names]
     named = pd.Series([None if value is None or value != value else str(value) for value in found], dtype=object)  # noqa: PLR0124
@@ -134,7 +134,8 @@ def _categories(source: KnowledgeSource, color: Mapping[str, str] | pd.Series | 
         raise DataError(msg)
     counts = named.value_counts()
     ranked = sorted(counts.index, key=lambda name: (-counts[name], name))
-    return pd.Series(pd.Categorical(named, categories=ranked[: len(COLOURS)]))
+    shown = ranked[: len(COLOURS)]
+    return pd.Series(pd.Categorical(named.where(named.isin(shown), None), categories=shown))
 
 
 def _places(source: KnowledgeSource, method: str, rng: RNGLike) -> tuple[NDArray[np.float64], tuple[str, str]]:
