@@ -69,7 +69,7 @@ def read_table(source: AnnData | pd.DataFrame, experiment: Experiment, *, name: 
             f"{listing(table.index) or 'no rows'}.{hint}"
         )
         raise DataError(msg)
-    values = table.reindex(index=test, columns=experiment.genes).to_numpy(dtype=np.float64)
+    values = table.reindex(index=test, columns=experiment.genes).to_numpy(dtype=np.float64, copy=True)
     notes = []
     if missing:
         notes.append(f"{name} does not predict {len(missing)} of {len(test)} test perturbations: {listing(missing)}.")
