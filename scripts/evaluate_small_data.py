@@ -393,7 +393,9 @@ def differences(results: pd.DataFrame, against: str) -> pd.DataFrame:
     change = networks.reset_index(["predictor", "recipe"]).set_index(["predictor", "recipe"], append=True)
     base = other.reindex(change.index.droplevel(["predictor", "recipe"])).to_numpy()
     grouped = (change - base).groupby(["data", "recipe", "predictor"])
-    return grouped.agg(["median", "min", "max"]).assign(seeds=grouped.size()).round(4)
+    table = grouped.agg(["median", "min", "max"])
+    table[("seeds", "")] = grouped.size()
+    return table.round(4)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -15,8 +16,10 @@ def test_interval_equals_scipy() -> None:
     values = np.random.default_rng(0).gamma(2.0, size=30)
     (draws,) = bootstrap_means([values[:, None]], n_boot=40_000, rng=np.random.default_rng(1))
     low, high = interval(draws)
+    # scipy 1.15 renamed the argument
+    name = "rng" if tuple(map(int, scipy.__version__.split(".")[:2])) >= (1, 15) else "random_state"
     expected = stats.bootstrap(
-        (values,), np.mean, n_resamples=40_000, method="percentile", rng=np.random.default_rng(2)
+        (values,), np.mean, n_resamples=40_000, method="percentile", **{name: np.random.default_rng(2)}
     ).confidence_interval
     spread = values.std() / np.sqrt(30)
     assert abs(low[0] - expected.low) < 0.03 * spread

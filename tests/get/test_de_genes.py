@@ -43,7 +43,8 @@ def test_all_perturbations(adata: ad.AnnData) -> None:
 
 
 def test_the_result_is_the_callers_own(adata: ad.AnnData) -> None:
-    sgp.get.de_genes(adata)["rank"] = 0
+    table = sgp.get.de_genes(adata)
+    table["rank"] = 0
     assert sgp.get.de_genes(adata)["rank"].min() == 1
 
 
