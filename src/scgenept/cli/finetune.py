@@ -58,8 +58,7 @@ def run_finetune(request: Request, recipe: Mapping[str, Any]) -> str:
     training = model.card.training
     history = training["history"]
     best = next(row for row in history if row["epoch"] == training["best_epoch"])
-    table = get.split_table(adata)["split"].value_counts()
-    parts = ", ".join(f"{n} {part}" for part, n in table.items())
+    parts = ", ".join(f"{len(training[part])} {part}" for part in ("train", "val", "test"))
     return (
         f"{model.name}: {len(history)} epochs on {training['n_cells']:,} cells ({parts} perturbations), best epoch "
         f"{best['epoch'] + 1} with validation loss {best.get('validation_loss', float('nan')):.5f} -> {request.out}\n"
