@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -276,3 +277,17 @@ def test_v1_trains_texts_and_maps_tokens_as_the_original() -> None:
     assert model.card.training["n_cells"] == int(
         (adata.obs["split"] == "train").sum() + (adata.obs["is_control"] & (adata.obs["split"] != "train")).sum()
     )
+
+
+def test_the_flag_alone_is_a_control() -> None:
+    adata = cells()
+    plan = sgp.tl.TrainingPlan(epochs=3, batch_size=8, learning_rate=1e-2)
+    model = train(adata, variant="flag_only", architecture=replace(SMALL, gene_offset=True), plan=plan)
+    assert model.network.genes.token_table is None
+    assert model.network.body.value_encoder is None
+    controls = adata[adata.obs["is_control"]].copy()
+    sgp.tl.predict_perturbation(controls, "KLF1", model=model)
+    change = controls.layers["KLF1"] - model.gene_set(list(adata.var_names)).offset.numpy()
+    others = np.asarray(adata.var_names != "KLF1")
+    assert np.ptp(change[:, others]) < 1e-5, "without genes and cells all positions look alike"
+    assert np.abs(change[:, ~others] - change[0, others][0]).max() > 1e-4

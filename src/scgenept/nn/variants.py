@@ -66,7 +66,9 @@ def _all_variants() -> tuple[Variant, ...]:
     no_attention = (
         replace(variant, name=f"{variant.name}_no_attention", pretrained=("tokens", "counts")) for variant in trained
     )
-    return (*trained, *no_attention)
+    # A control: it sees which position is perturbed and neither genes nor cells.
+    flag_only = Variant("flag_only", tokens=False, counts=False, pretrained=("transformer",))
+    return (*trained, *no_attention, flag_only)
 
 
 VARIANTS: Final[Mapping[str, Variant]] = {variant.name: variant for variant in _all_variants()}
