@@ -89,6 +89,13 @@ def test_a_finished_run_is_read_not_repeated(unbroken: Path) -> None:
     assert len(model.card.training["history"]) == interrupted.N_EPOCHS
 
 
+def test_a_finished_run_without_validation_is_read_back(tmp_path: Path) -> None:
+    everything = interrupted.cells()
+    everything.obs["split"] = "train"
+    before = interrupted.train(tmp_path / "run", adata=everything).weight_hash
+    assert interrupted.train(tmp_path / "run", adata=everything, resume=True).weight_hash == before
+
+
 def test_patience_holds_after_a_resume(tmp_path: Path) -> None:
     plan = {"epochs": 30, "patience": 2, "learning_rate": 3.0}
     stopped = interrupted.train(tmp_path / "run", plan=plan).card.training

@@ -145,8 +145,8 @@ def fit(
     )
     if epochs.epoch < plan.epochs and not course.finished:
         _run(module, course, plan, around, device)
-    elif course.best_weights is None and course.resumed is not None:
-        module.halves.load_state_dict(course.resumed["progress"]["weights"])
+    elif course.resumed is not None:
+        module.restore_weights(course.resumed["progress"])
     module.cpu()
     module.halves.load_state_dict(course.best_weights or module.snapshot())
     rows.write_back()

@@ -167,14 +167,18 @@ class PerturbationModule(L.LightningModule):
 
     def restore(self, progress: dict[str, Any]) -> None:
         """Go on from what :meth:`progress` returned; weights, optimiser and schedule are in place already."""
-        self.halves.load_state_dict(progress["weights"])
-        for averaged, state in zip(self._averages, progress["averages"], strict=True):
-            averaged.load_state_dict(state)
+        self.restore_weights(progress)
         cast("torch.optim.Optimizer", self.optimizers(use_pl_optimizer=False)).load_state_dict(progress["optimizer"])
         cast("torch.optim.lr_scheduler.LRScheduler", self.lr_schedulers()).load_state_dict(progress["schedule"])
         if progress["scaler"]:
             self.scaler.load_state_dict(progress["scaler"])
         self.micro_batch = progress["micro_batch"]
+
+    def restore_weights(self, progress: dict[str, Any]) -> None:
+        """Put back the weights, and their average where there is one, of what :meth:`progress` returned."""
+        self.halves.load_state_dict(progress["weights"])
+        for averaged, state in zip(self._averages, progress["averages"], strict=True):
+            averaged.load_state_dict(state)
 
     def _backward(self, batch: Batch, optimizer: torch.optim.Optimizer, step: int) -> Tensor:
         """Put the gradients of a batch in place, in smaller parts if memory runs out."""
