@@ -121,6 +121,8 @@ def test_a_fine_tuned_model_is_trained_further_without_being_changed() -> None:
     before = {name: tensor.clone() for name, tensor in first.network.state_dict().items()}
     second = train(adata, init=first, variant=None, architecture=None)
     assert second.card.variant == "scgpt"
+    assert second.card.name == first.card.name == "scgpt-finetuned"
+    assert second.card.caveats == ("Not evaluated yet: see scgenept.tl.evaluate.",)
     assert all(torch.equal(before[name], tensor) for name, tensor in first.network.state_dict().items())
     assert any(not torch.equal(before[name], tensor) for name, tensor in second.network.state_dict().items())
     with pytest.raises(UnknownNameError, match="is a scgpt, not a scgenept_go_c"):

@@ -204,15 +204,18 @@ def _finished(model: ScGenePT, run: TrainingRun, examples: Examples, setup: Setu
         "interrupted": run.interrupted,
         "history": run.history.to_dict(orient="records"),
     }
+    # What an earlier card says of its data and scores does not hold for what was trained further.
     card = replace(
         model.card,
+        name=f"{model.name.removesuffix('-finetuned')}-finetuned",
+        dataset="",
         modality=modality,
         cell_type=setup.cell_type,
         training=training,
+        caveats=("Not evaluated yet: see scgenept.tl.evaluate.",),
         metrics=(),
         calibration=(),
         weights_sha256="",
     )
-    card = replace(card, caveats=(*card.caveats, "Not evaluated yet: see scgenept.tl.evaluate."))
     mean = dict(zip(examples.train.genes, examples.control_mean.tolist(), strict=True))
     return type(model)(model.network, model.vocabulary, card, genes=examples.train.genes, control_mean=mean)
