@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 from torch import nn
 from torch.nn import functional as F
 
+from .dropout import Dropout, draws_itself
+from .dropout_attention import dropout_attention
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -32,6 +35,8 @@ def attention(q_bhgk: Tensor, k_bhgk: Tensor, v_bhgk: Tensor, mask_bg: Tensor | 
     Attended values, batch x heads x genes x head width.
     """
     keep = None if mask_bg is None else ~mask_bg[:, None, None, :]
+    if draws_itself(q_bhgk, dropout):
+        return dropout_attention(q_bhgk, k_bhgk, v_bhgk, keep, dropout)
     return F.scaled_dot_product_attention(q_bhgk, k_bhgk, v_bhgk, attn_mask=keep, dropout_p=dropout)
 
 
@@ -65,7 +70,7 @@ class TransformerLayer(nn.Module):
         self.linear2 = nn.Linear(d_hidden, d_model)
         self.norm1 = nn.LayerNorm(d_model)
         self.norm2 = nn.LayerNorm(d_model)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x_bgd: Tensor, mask_bg: Tensor | None) -> Tensor:
         x_bgd = self.norm1(x_bgd + self.dropout(self.attention(x_bgd, mask_bg)))
