@@ -4,7 +4,8 @@ torch's own kernel for the CPU knows no dropout: with it, scores, weights and ma
 the backward pass. Here a block of queries is worked on at a time, and the backward pass computes it again, random
 numbers included, as FlashAttention does on accelerators (Dao et al. 2022, algorithm 4).
 
-Shape suffixes: n heads of all cells, g genes, i a block of queries, k width of a head.
+Shape suffixes: n heads of all cells, g genes (those that ask, or those that are attended to), i a block of those that
+ask, k width of a head.
 """
 
 from __future__ import annotations
@@ -48,20 +49,18 @@ def dropout_attention(q_bhgk: Tensor, k_bhgk: Tensor, v_bhgk: Tensor, keep: Tens
 
 class _DropoutAttention(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, q: Tensor, k: Tensor, v: Tensor, keep: Tensor | None, dropout: float, seed: int
-    ) -> Tensor:
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, keep: Tensor | None, dropout: float, seed: int) -> Tensor:
         with torch.autocast("cpu", enabled=False):
             q_ngk, k_ngk, v_ngk = (_wide(x).flatten(0, 1).contiguous() for x in (q, k, v))
             q_ngk = q_ngk * q.shape[-1] ** -0.5
             out_ngk = torch.empty_like(q_ngk)
             masks = Masks(dropout, seed)
-            for n, block in _blocks(q_ngk):
+            for n, block in _blocks(q_ngk, k_ngk):
                 weights_ig = _weights(q_ngk[n, block], k_ngk[n], _mask_of(keep, n, q.shape[1]))
                 torch.mm(weights_ig.mul_(masks.draw(weights_ig)), v_ngk[n], out=out_ngk[n, block])
             out_ngk *= masks.scale
         ctx.save_for_backward(q_ngk, k_ngk, v_ngk, out_ngk, keep)
-        ctx.dropout, ctx.seed, ctx.shape = dropout, seed, q.shape
+        ctx.dropout, ctx.seed, ctx.n_heads, ctx.shapes = dropout, seed, q.shape[1], (q.shape, k.shape, v.shape)
         return out_ngk.view(q.shape).to(q.dtype)
 
     @staticmethod
@@ -74,27 +73,27 @@ class _DropoutAttention(torch.autograd.Function):
         mean_ng1 = (grad_ngk * out_ngk).sum(dim=-1, keepdim=True)
         grad_ngk = grad_ngk * masks.scale
         dq, dk, dv = torch.empty_like(q_ngk), torch.zeros_like(k_ngk), torch.zeros_like(v_ngk)
-        for n, block in _blocks(q_ngk):
-            weights_ig = _weights(q_ngk[n, block], k_ngk[n], _mask_of(keep, n, ctx.shape[1]))
+        for n, block in _blocks(q_ngk, k_ngk):
+            weights_ig = _weights(q_ngk[n, block], k_ngk[n], _mask_of(keep, n, ctx.n_heads))
             keep_ig = masks.draw(weights_ig)
             dscores_ig = torch.mm(grad_ngk[n, block], v_ngk[n].T)
             dscores_ig.mul_(keep_ig).sub_(mean_ng1[n, block]).mul_(weights_ig)
             dv[n].addmm_(keep_ig.mul_(weights_ig).T, grad_ngk[n, block])
             torch.mm(dscores_ig, k_ngk[n], out=dq[n, block])
             dk[n].addmm_(dscores_ig.T, q_ngk[n, block])
-        dq *= ctx.shape[-1] ** -0.5
-        return *(x.view(ctx.shape).to(grad.dtype) for x in (dq, dk, dv)), None, None, None
+        dq *= q_ngk.shape[-1] ** -0.5
+        grads = zip((dq, dk, dv), ctx.shapes, strict=True)
+        return *(x.view(shape).to(grad.dtype) for x, shape in grads), None, None, None
 
 
 def _wide(x: Tensor) -> Tensor:
     return x if x.dtype == torch.float64 else x.float()
 
 
-def _blocks(q_ngk: Tensor) -> Iterator[tuple[int, slice]]:
-    n_genes = q_ngk.shape[1]
-    size = max(1, _BLOCK // max(n_genes, 1))
+def _blocks(q_ngk: Tensor, k_ngk: Tensor) -> Iterator[tuple[int, slice]]:
+    size = max(1, _BLOCK // max(k_ngk.shape[1], 1))
     for n in range(len(q_ngk)):
-        for start in range(0, n_genes, size):
+        for start in range(0, q_ngk.shape[1], size):
             yield n, slice(start, start + size)
 
 

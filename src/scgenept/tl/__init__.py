@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ..prediction.approximation import Approximation
 from ..prediction.engine import Engine
 from ..training.hardware import Hardware
 from ..training.plan import TrainingPlan
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ._finetune import finetune
 
 __all__ = [
+    "Approximation",
     "Architecture",
     "Engine",
     "Hardware",
