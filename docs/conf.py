@@ -75,7 +75,7 @@ ELSEWHERE: Final = re.compile(
 
 PRIVATE: Final = re.compile(
     r"(Against|Cells|DeviceName|EmbeddingLike|FloatArray|GeneVector|HasVocabulary|How|IntArray|KeyForm|Kind|Missing|Modality"
-    r"|Models|PerturbationLike|PrecisionName|PredictorLike|Pseudobulks|Quantile|RNGLike|Reference|Rule|Scale|Scheme|Source"
+    r"|Models?|PerturbationLike|PrecisionName|PredictorLike|Pseudobulks|Quantile|RNGLike|Reference|Rule|Scale|Scheme|Source"
     r"|Training|View)$"
 )
 """Aliases of types of ours, which are spelled out where they matter."""
