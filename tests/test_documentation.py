@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-PAGES = ("evaluation.md",)
+PAGES = ("evaluation.md", "knowledge.md")
 
 
 @pytest.mark.parametrize("page", PAGES)

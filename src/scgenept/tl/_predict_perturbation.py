@@ -170,7 +170,7 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
     if wish is not None:
         require_possible(wish, loaded, len(rows))
     names = [str(name) for name in data.var_names]
-    _require_known_genes(loaded.gene_set(names), loaded)
+    require_known_genes(loaded.gene_set(names), loaded)
     tokens = build_tokens(loaded, names, perturbation)
     if len(perturbation) > MAX_EVALUATED_TARGETS:
         msg = f"{perturbation} perturbs {len(perturbation)} genes; the model was never evaluated on more than two."
@@ -251,7 +251,8 @@ def _unseen_targets(model: ScGenePT, perturbation: Perturbation) -> list[str]:
     return [gene for gene, match in zip(matches.names, matches.matched, strict=True) if not {gene, match} & seen]
 
 
-def _require_known_genes(genes: GeneSet, model: ScGenePT) -> None:
+def require_known_genes(genes: GeneSet, model: ScGenePT) -> None:
+    """Refuse data of which the model knows no gene, and warn where it knows few."""
     share = genes.matches.n_matched / len(genes)
     if share == 0:
         msg = (
