@@ -20,7 +20,7 @@ from ..._device import is_out_of_memory
 from ..._errors import DeviceError
 from ..._extra import need
 from ..._settings import settings
-from ..engine import ACTIVATION_BUDGET, MAX_BATCH
+from ..batch_size import ACTIVATION_BUDGET, MAX_BATCH
 from .cost import Cost, kept_bytes, pass_flop, timed
 from .response import Response
 from .sources import COUNTS
