@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from ._delta_scatter import delta_scatter
 from ._knowledge_map import knowledge_map
 from ._top_genes import top_genes
 
-__all__ = ["knowledge_map", "top_genes"]
+__all__ = ["delta_scatter", "knowledge_map", "top_genes"]

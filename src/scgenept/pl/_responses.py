@@ -149,6 +149,26 @@ def read_observation(observed: AnnData, prediction: Prediction, *, n_top: int) -
     return None
 
 
+def require_observation(observed: AnnData, prediction: Prediction, *, n_top: int) -> Observation:
+    """Read the observation as :func:`read_observation` does, and refuse where there is none.
+
+    Raises
+    ------
+    UnknownNameError
+        ``observed`` knows nothing of the perturbation.
+    """
+    observation = read_observation(observed, prediction, n_top=n_top)
+    if observation is None:
+        name, known = str(prediction.perturbation), known_responses(observed)
+        msg = (
+            f"observed has neither cells nor figures of {name}.{near_names(name, known)} It has: "
+            f"{listing(known) or 'no labelled perturbation'}. Pass observed= the cells of the experiment, and run "
+            "sgp.pp.setup_perturbations on them if their labels are not canonical."
+        )
+        raise UnknownNameError(msg)
+    return observation
+
+
 def origin(source: object) -> str:
     """Write modality and cell type of a setup or of the record of a prediction, without what is not known."""
     values = source if isinstance(source, Mapping) else vars(source) if source is not None else {}
