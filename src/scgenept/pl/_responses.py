@@ -96,7 +96,7 @@ def read_prediction(adata: AnnData, perturbation: PerturbationLike, key: str | N
         The record is there, but no row of its layer was predicted.
     """
     wanted = Perturbation.parse(perturbation)
-    key = _find_key(adata, wanted, key)
+    key = find_key(adata, wanted, key)
     cells = get.predicted(adata, key)
     if cells.n_obs == 0:
         msg = f"No row of layers[{key!r}] is predicted: all are NaN. Predict again with sgp.tl.predict_perturbation."
@@ -189,7 +189,8 @@ def known_responses(observed: AnnData) -> list[str]:
     return sorted({*labels_of(observed), *_figure_names(observed)} - {_keys.CONTROL})
 
 
-def _find_key(adata: AnnData, wanted: Perturbation, key: str | None) -> str:
+def find_key(adata: AnnData, wanted: Perturbation, key: str | None) -> str:
+    """Return the key under which the prediction of a perturbation is stored."""
     records: Mapping[str, Any] = adata.uns.get(_keys.UNS, {}).get(_keys.PREDICTIONS, {})
     if key is None:
         keys = [k for k, record in records.items() if record.get("perturbation") == str(wanted)]

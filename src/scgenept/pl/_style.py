@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import MaxNLocator
-from matplotlib.transforms import ScaledTranslation
+from matplotlib.transforms import Bbox, ScaledTranslation
 
 from .._io import atomic_file
 
@@ -211,7 +211,7 @@ _COLUMN_GAP: Final = 1.2
 """Gap between columns of the legend, in sizes of its text."""
 
 
-def legend_above(ax: Axes, handles: Mapping[str, Artist], *, title: str, width: float) -> None:
+def legend_above(ax: Axes, handles: Mapping[str, Artist], *, title: str, width: float, start: float = 4.0) -> None:
     """Put a bold title and a legend above the axes, in as many columns as fit into their width.
 
     Parameters
@@ -224,6 +224,8 @@ def legend_above(ax: Axes, handles: Mapping[str, Artist], *, title: str, width: 
         Text above it.
     width
         Of the axes, points.
+    start
+        Gap between axes and legend, points.
     """
     columns = [text_width(label, SMALL) + (_HANDLE + _COLUMN_GAP) * SMALL for label in handles]
     in_one_row = sum(columns) - _COLUMN_GAP * SMALL <= width
@@ -233,7 +235,7 @@ def legend_above(ax: Axes, handles: Mapping[str, Artist], *, title: str, width: 
         title=title,
         loc="lower left",
         bbox_to_anchor=(0, 1),
-        bbox_transform=ax.transAxes + ScaledTranslation(0, 4 / 72, ax.figure.dpi_scale_trans),
+        bbox_transform=ax.transAxes + ScaledTranslation(0, start / 72, ax.figure.dpi_scale_trans),
         ncols=len(handles) if in_one_row else max(1, int(width // max(columns, default=width))),
         frameon=False,
         fontsize=SMALL,
@@ -253,3 +255,32 @@ def few_ticks(ax: Axes) -> None:
     """Leave room between the numbers of both scales, however narrow the axes."""
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
+
+
+def attach(ax: Axes, side: Literal["left", "top"], start: float, thickness: float) -> Axes:
+    """Return bare axes beside others, as long as these, which keep their distance and thickness in points.
+
+    Parameters
+    ----------
+    ax
+        Axes to stand beside.
+    side
+        Where.
+    start, thickness
+        Gap between the two, and size across it, points.
+    """
+    child = ax.inset_axes((0, 0, 1, 1))
+
+    def place(_: object, __: object) -> Bbox:
+        figure = ax.figure.figure
+        box, points = ax.get_position(), figure.get_size_inches() * 72
+        if side == "left":
+            right = box.x0 - start / points[0]
+            return Bbox([[right - thickness / points[0], box.y0], [right, box.y1]])
+        low = box.y1 + start / points[1]
+        return Bbox([[box.x0, low], [box.x1, low + thickness / points[1]]])
+
+    child.set_axes_locator(place)
+    child.set(xticks=[], yticks=[], facecolor="white")
+    child.spines[:].set_visible(False)
+    return child
