@@ -80,10 +80,7 @@ def place(adata: AnnData, key: str, basis: str) -> Placement:
 def find_basis(adata: AnnData, basis: str | None) -> str:
     """Return the key of the embedding: the UMAP, or else the PCA, where none is named."""
     keys = [str(key) for key in adata.obsm]
-    if basis is None:
-        candidates = ["X_umap", "X_pca"]
-    else:
-        candidates = [basis, f"X_{basis}"]
+    candidates = ["X_umap", "X_pca"] if basis is None else [basis, f"X_{basis}"]
     found = next((key for key in candidates if key in keys), None)
     if found is None:
         name = "X_umap or X_pca" if basis is None else repr(basis)
