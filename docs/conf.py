@@ -28,7 +28,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
 ]
-exclude_patterns = ["_build", "_templates"]
+exclude_patterns = ["_build", "_templates", "_gallery_scores.md"]
 templates_path = ["_templates"]
 nb_execution_mode = "off"
 myst_enable_extensions = ["colon_fence", "dollarmath"]
@@ -74,8 +74,8 @@ ELSEWHERE: Final = re.compile(
 """
 
 PRIVATE: Final = re.compile(
-    r"(Against|DeviceName|EmbeddingLike|FloatArray|GeneVector|HasVocabulary|How|IntArray|KeyForm|Kind|Missing|Modality"
-    r"|Models|PerturbationLike|PrecisionName|PredictorLike|Pseudobulks|Quantile|RNGLike|Rule|Scale|Scheme|Source"
+    r"(Against|ByLike|DeviceName|EmbeddingLike|FloatArray|GeneVector|HasVocabulary|How|IntArray|KeyForm|Kind|Missing|Modality"
+    r"|Models|PerturbationLike|PrecisionName|PredictorLike|Pseudobulks|Quantile|RNGLike|Rule|Scale|ScaleLike|Scheme|Source"
     r"|Training|View)$"
 )
 """Aliases of types of ours, which are spelled out where they matter."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -35,6 +36,7 @@ MM: Final = 1 / 25.4
 TWO_COLUMNS: Final = 175 * MM
 
 
+@lru_cache(maxsize=4096)
 def text_width(text: str, size: float, *, weight: str = "normal") -> float:
     """Return the width of one line of text in points, independent of any backend."""
     if not text.strip():
@@ -91,3 +93,27 @@ def stacked_axes(n_rows: int, *, height: float = 75 * MM) -> tuple[Figure, list[
     """
     figure = Figure(figsize=(TWO_COLUMNS, n_rows * height), layout="constrained", facecolor="white")
     return figure, list(figure.subplots(n_rows, 1, squeeze=False).ravel())
+
+
+def shorten(text: str, width: float, size: float, *, weight: str = "normal") -> str:
+    """Take letters out of the middle until one line is at most ``width`` points: both ends of a name tell most."""
+    width *= _HINTING
+    kept = len(text)
+    short = text
+    while kept > 2 and text_width(short, size, weight=weight) > width:
+        kept -= 1
+        short = f"{text[: (kept + 1) // 2]}…{text[len(text) - kept // 2 :]}"
+    return short
+
+
+def break_name(name: str, width: float, size: float) -> str:
+    """Break a name with underscores into lines of at most ``width`` points, after an underscore."""
+    parts = [f"{part}_" for part in name.split("_")]
+    parts[-1] = parts[-1][:-1]
+    lines: list[str] = []
+    for part in parts:
+        if lines and text_width(lines[-1] + part, size) <= width * _HINTING:
+            lines[-1] += part
+        else:
+            lines.append(part)
+    return "\n".join(shorten(line, width, size) for line in lines)
