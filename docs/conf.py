@@ -28,7 +28,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
 ]
-exclude_patterns = ["_build", "_templates"]
+exclude_patterns = ["_build", "_templates", "_gallery_scores.md"]
 templates_path = ["_templates"]
 nb_execution_mode = "off"
 myst_enable_extensions = ["colon_fence", "dollarmath"]
@@ -74,8 +74,9 @@ ELSEWHERE: Final = re.compile(
 """
 
 PRIVATE: Final = re.compile(
-    r"(Against|Cells|DeviceName|EmbeddingLike|FloatArray|GeneVector|HasVocabulary|How|IntArray|KeyForm|Kind|Missing|Modality"
-    r"|Models?|PerturbationLike|PrecisionName|PredictorLike|Pseudobulks|Quantile|RNGLike|Reference|Rule|Scale|Scheme|Source"
+    r"(Against|ByLike|Cells|DeviceName|EmbeddingLike|FloatArray|GeneVector|HasVocabulary|How|IntArray|KeyForm|Kind"
+    r"|Missing|Modality|Models?|PerturbationLike|PrecisionName|PredictorLike|Pseudobulks|Quantile|RNGLike|Reference"
+    r"|Rule|Scale|ScaleLike|Scheme|Source"
     r"|Training|View)$"
 )
 """Aliases of types of ours, which are spelled out where they matter."""

@@ -284,3 +284,27 @@ def attach(ax: Axes, side: Literal["left", "top"], start: float, thickness: floa
     child.set(xticks=[], yticks=[], facecolor="white")
     child.spines[:].set_visible(False)
     return child
+
+
+def shorten(text: str, width: float, size: float, *, weight: str = "normal") -> str:
+    """Take letters out of the middle until one line is at most ``width`` points: both ends of a name tell most."""
+    width *= _HINTING
+    kept = len(text)
+    short = text
+    while kept > 2 and text_width(short, size, weight=weight) > width:
+        kept -= 1
+        short = f"{text[: (kept + 1) // 2]}…{text[len(text) - kept // 2 :]}"
+    return short
+
+
+def break_name(name: str, width: float, size: float) -> str:
+    """Break a name with underscores into lines of at most ``width`` points, after an underscore."""
+    parts = [f"{part}_" for part in name.split("_")]
+    parts[-1] = parts[-1][:-1]
+    lines: list[str] = []
+    for part in parts:
+        if lines and text_width(lines[-1] + part, size) <= width * _HINTING:
+            lines[-1] += part
+        else:
+            lines.append(part)
+    return "\n".join(shorten(line, width, size) for line in lines)
