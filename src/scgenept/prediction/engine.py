@@ -128,7 +128,7 @@ def predict_cells(
         torch.inference_mode(),
         _body_on(network, device) as body,
         _autocast(device, engine.dtype),
-        tqdm(total=n_cells, desc=label, unit="cell", disable=settings.progress_disabled) as bar,
+        tqdm(total=n_cells, desc=label, unit="cell", disable=settings.progress_disabled, leave=None) as bar,
     ):
         start, waiting = 0, _Waiting(results, passes)
         while start < n_cells:

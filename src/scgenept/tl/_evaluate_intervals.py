@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .._errors import DataError, UnknownGeneError, listing
+from .._progress import progress
 from ..data.select import row_reader
 from ..evaluation.uncertainty.conformal import n_needed
 from ..evaluation.uncertainty.intervals import LEVELS
@@ -109,7 +110,7 @@ def evaluate_intervals(
     control = read(0, len(held.rows)).mean(axis=0, dtype=np.float64)
     kept: list[int] = []
     means, made, unknown = [], [], []
-    for i, name in enumerate(held.perturbations):
+    for i, name in enumerate(progress(held.perturbations, "intervals")):
         perturbation = Perturbation.parse(name)
         try:
             if not kept:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from .. import _keys
 from .._errors import DataError, UnknownGeneError, UnknownNameError, listing, near_names
+from .._progress import progress
 from ..data.select import row_reader
 from ..data.setup import read_setup
 from ..evaluation.baselines import CATALOG, DEFAULT, Baseline
@@ -87,7 +88,7 @@ class Reader:
             msg = f"{listing(clash)} names both something to judge and a baseline. Rename one."
             raise DataError(msg)
         found = Found([], [])
-        for name, source in sources.items():
+        for name, source in progress(sources.items(), "baselines"):
             if name in taken:
                 continue
             _require_free(name, source)
