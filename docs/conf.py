@@ -27,6 +27,9 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinxcontrib.bibtex",
 ]
 exclude_patterns = ["_build", "_templates"]
 templates_path = ["_templates"]
@@ -44,8 +47,15 @@ napoleon_use_rtype = False
 # The attributes of a dataclass are described in its docstring; its fields are not listed a second time.
 napoleon_use_ivar = True
 
+bibtex_bibfiles = ["references.bib"]
+bibtex_default_style = "alpha"
+bibtex_reference_style = "author_year"
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
 html_theme = "sphinx_book_theme"
 html_title = "scgenept"
+html_static_path = ["_static"]
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
 
 # Links into other packages need their inventories, so they are made only where a network is promised.

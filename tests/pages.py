@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import gzip
 import io
 import json
 import pickle
@@ -83,7 +84,7 @@ def blocks(page: Path) -> Iterator[Block]:
         yield Block(f"{page.relative_to(ROOT)}:{line}", code, found["reason"])
 
 
-def counts(n_cells: int = 16) -> ad.AnnData:
+def counts(n_cells: int = 12) -> ad.AnnData:
     """A screen as it comes: raw counts, labels in the spelling of GEARS, two batches; controls as many as all singles."""
     labels = ["ctrl"] * n_cells * 6 + [f"{gene}+ctrl" for gene in SINGLES for _ in range(n_cells)]
     labels += [pair for pair in PAIRS for _ in range(n_cells)]
@@ -113,6 +114,24 @@ def write_files(folder: Path) -> None:
     pd.DataFrame(texts).to_csv(folder / "summaries.csv", index=False)
     torch.save(_state("scgenept_go_c"), folder / "my_model.pt")
     (folder / "vocab.json").write_text(json.dumps(_vocabulary()))
+
+
+def write_ontology(folder: Path) -> None:
+    """Write annotations and terms of the Gene Ontology: every gene in one of two complexes and two processes."""
+    folder.mkdir(parents=True)
+    spaces = {"C": "cellular_component", "P": "biological_process"}
+    terms = [("C", "left complex"), ("C", "right complex"), ("P", "cell division"), ("P", "translation")]
+    lines, rows = ["format-version: 1.2", ""], ["!gaf-version: 2.2"]
+    for number, (aspect, name) in enumerate(terms):
+        lines += ["[Term]", f"id: GO:000000{number}", f"name: {name}", f"namespace: {spaces[aspect]}"]
+        lines += ["subset: goslim_generic", ""]
+    for position, gene in enumerate(["HBA1", *GENES[:23]]):
+        for number in (position % 2, 2 + position // 12):
+            facts = [gene, "located_in", f"GO:000000{number}", "PMID:1", "IDA", "", terms[number][0], f"protein {gene}"]
+            row = ["UniProtKB", "P1", *facts, "", "protein", "taxon:9606", "20240101", "GO_Central", "", ""]
+            rows.append("\t".join(row))
+    (folder / "go-basic.obo").write_text("\n".join(lines))
+    (folder / "goa_human.gaf.gz").write_bytes(gzip.compress("\n".join(rows).encode()))
 
 
 def official_files() -> Mapping[str, Answer]:
