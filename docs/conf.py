@@ -34,7 +34,7 @@ extensions = [
 exclude_patterns = ["_build", "_templates"]
 templates_path = ["_templates"]
 nb_execution_mode = "off"
-myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
 autosummary_generate = True
@@ -56,7 +56,8 @@ copybutton_prompt_is_regexp = True
 html_theme = "sphinx_book_theme"
 html_title = "scgenept"
 html_static_path = ["_static"]
-html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
+html_css_files = ["pages.css"]
+html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False, "navbar_persistent": []}
 
 # Links into other packages need their inventories, so they are made only where a network is promised.
 if os.environ.get("SCGENEPT_DOCS_LINKS"):

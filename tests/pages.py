@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parents[1]
 FENCE: Final = re.compile(
-    r"(?:^<!-- not run: (?P<reason>[^\n]+?) -->\n)?^(?P<indent> *)```python *\n(?P<code>.*?)^(?P=indent)```$", re.M | re.S
+    r"^````.*?^````$"
+    r"|(?:^<!-- not run: (?P<reason>[^\n]+?) -->\n)?^(?P<indent> *)```python *\n(?P<code>.*?)^(?P=indent)```$",
+    re.M | re.S,
 )
-"""A block of Python, and the remark before it that says why it is not run."""
+"""A block of Python, and the remark before it that says why it is not run; or a block that shows how to write one."""
 
 SINGLES: Final = ("BAK1", "CEBPA", "CEBPB", "DUSP9", "ETS2", "FOSB", "KLF1", "MAP2K6", "MAPK1", "TGFBR2")
 PAIRS: Final = ("CEBPA+CEBPB", "CEBPB+FOSB", "DUSP9+ETS2", "ETS2+MAPK1", "KLF1+MAP2K6", "MAPK1+TGFBR2")
@@ -79,13 +81,15 @@ def blocks(page: Path) -> Iterator[Block]:
     """Yield the blocks of Python in their order."""
     text = page.read_text(encoding="utf-8")
     for found in FENCE.finditer(text):
+        if found["code"] is None:
+            continue
         line = text.count("\n", 0, found.start("code"))
         code = re.sub(rf"^{found['indent']}", "", found["code"], flags=re.M)
         yield Block(f"{page.relative_to(ROOT)}:{line}", code, found["reason"])
 
 
 def counts(n_cells: int = 12) -> ad.AnnData:
-    """A screen as it comes: raw counts, labels in the spelling of GEARS, two batches; controls as many as all singles."""
+    """A screen as it comes: raw counts, labels in the spelling of GEARS, two batches."""
     labels = ["ctrl"] * n_cells * 6 + [f"{gene}+ctrl" for gene in SINGLES for _ in range(n_cells)]
     labels += [pair for pair in PAIRS for _ in range(n_cells)]
     rng = np.random.default_rng(0)

@@ -53,7 +53,9 @@ def _stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bucket: str, downloa
     write_files(tmp_path)
     monkeypatch.chdir(tmp_path)
     # Where a page leaves the number of epochs open, two will do.
-    monkeypatch.setattr(TrainingPlan.__init__, "__defaults__", tuple({**TrainingPlan().to_dict(), "epochs": 2}.values()))
+    monkeypatch.setattr(
+        TrainingPlan.__init__, "__defaults__", tuple({**TrainingPlan().to_dict(), "epochs": 2}.values())
+    )
     for name, value in {"base_url": bucket, "mirrors": (), "offline": False, "cache_dir": downloaded}.items():
         monkeypatch.setattr(sgp.settings, name, value)
     # The extra "text" is large, and the tests do without it: a plain count of words stands in for its embedder.
