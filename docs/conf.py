@@ -85,8 +85,8 @@ ELSEWHERE: Final = re.compile(
 """
 
 PRIVATE: Final = re.compile(
-    r"(Against|DeviceName|EmbeddingLike|FloatArray|GeneVector|HasVocabulary|How|IntArray|KeyForm|Kind|Missing|Modality"
-    r"|Models|PerturbationLike|PrecisionName|PredictorLike|Pseudobulks|Quantile|RNGLike|Rule|Scale|Scheme|Source"
+    r"(Against|Cells|DeviceName|EmbeddingLike|FloatArray|GeneVector|HasVocabulary|How|IntArray|KeyForm|Kind|Missing|Modality"
+    r"|Models?|PerturbationLike|PrecisionName|PredictorLike|Pseudobulks|Quantile|RNGLike|Reference|Rule|Scale|Scheme|Source"
     r"|Training|View)$"
 )
 """Aliases of types of ours, which are spelled out where they matter."""

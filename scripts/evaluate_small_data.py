@@ -21,6 +21,8 @@ Strata: what training saw of the targets (:func:`scgenept.evaluation.strata.stra
 the perturbation in other cells. Scores are per perturbation and context, against the real mean of the control cells.
 ``split_half`` predicts one half of the cells from the other, each with its own half of the controls;
 ``split_half_shared`` with the controls that everybody shares, whose noise then correlates with itself.
+``ridge_permuted`` and the like are means over permutations of the vectors; ``above_permuted`` of ``ridge`` is the share
+of permutations that it beats in Pearson delta.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ import time
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import anndata as ad
 import numpy as np
@@ -48,10 +50,13 @@ SIZES = {"d_model": 32, "n_heads": 4, "d_hidden": 32, "n_layers": 2}
 N_GENES = 120  # those that most cells express
 N_JURKAT_CELLS = 60  # per target and context
 SHARE_OF_GENES = 0.3  # per step; the original draws 1,536 of about 5,050
-BASELINES = ("mean", "additive", "no_change", "linear", "ridge", "knn")
+BASELINES = ("mean", "additive", "no_change", "linear", "ridge", "knn", "gp")
+ON_TEXT = ("ridge", "knn", "gp")  # on the texts, and on the same vectors given to other genes
+N_PERMUTATIONS = 20  # over which the latter are averaged
 N_CONTROLS = 128  # at most, to predict from
 N_HALVES = 20
-DIAGNOSES = ["collapse_ratio", "correlation_with_mean"]
+DIAGNOSES = ["collapse_ratio", "correlation_with_mean", "above_permuted"]
+COLUMNS = ["data", "seed", "predictor", "recipe", "perturbation", "context", "stratum"]
 SCORES = ["pearson_delta", "pearson_delta_ref_mean", "pds_cosine", "mse"]
 
 
@@ -63,9 +68,12 @@ class Recipe:
     architecture: dict[str, Any] = field(default_factory=dict)
     plan: dict[str, Any] = field(default_factory=dict)
     another_seed: int = 0
+    ablation: Literal["permuted", "random"] | None = None
 
 
 FASTER = {"learning_rate": 1e-3}  # there is nothing pretrained to preserve
+AVERAGED = {**FASTER, "controls": "mean"}
+CHANGE = {"decoder": "residual", "gene_offset": True}
 RECIPES = {
     "default": Recipe(),
     "faster": Recipe(plan=FASTER),
@@ -74,19 +82,29 @@ RECIPES = {
     "targets_mean": Recipe(plan={**FASTER, "targets": "mean"}),
     "gene_offset": Recipe(plan=FASTER, architecture={"gene_offset": True}),
     "residual": Recipe(plan=FASTER, architecture={"decoder": "residual"}),
-    "controls_mean": Recipe(plan={**FASTER, "controls": "mean"}),
+    "controls_mean": Recipe(plan=AVERAGED),
     "language_only": Recipe(plan=FASTER, variant="go_c"),
     "no_language": Recipe(plan=FASTER, variant="scgpt"),
     "averaging": Recipe(plan={**FASTER, "averaging": 0.98}),
     "no_dropout": Recipe(plan=FASTER, architecture={"dropout": 0.0}),
     # together
-    "change_offset": Recipe(plan=FASTER, architecture={"decoder": "residual", "gene_offset": True}),
+    "change_offset": Recipe(plan=FASTER, architecture=CHANGE),
     "together": Recipe(plan={**FASTER, "targets": "mean", "averaging": 0.98}, architecture={"gene_offset": True}),
     "together_language_only": Recipe(
         plan={**FASTER, "targets": "mean", "averaging": 0.98}, architecture={"gene_offset": True}, variant="go_c"
     ),
-    "mean_to_change": Recipe(
-        plan={**FASTER, "controls": "mean"}, architecture={"decoder": "residual", "gene_offset": True}
+    "mean_to_change": Recipe(plan=AVERAGED, architecture=CHANGE),
+    # what the text is worth: the same with the vectors of other genes, and without
+    "controls_mean_permuted": Recipe(plan=AVERAGED, ablation="permuted"),
+    "controls_mean_no_language": Recipe(plan=AVERAGED, variant="scgpt"),
+    "mean_to_change_permuted": Recipe(plan=AVERAGED, architecture=CHANGE, ablation="permuted"),
+    "mean_to_change_no_language": Recipe(plan=AVERAGED, architecture=CHANGE, variant="scgpt"),
+    "mean_to_change_other_seed": Recipe(plan=AVERAGED, architecture=CHANGE, another_seed=100),
+    "mean_to_change_permuted_other_seed": Recipe(
+        plan=AVERAGED, architecture=CHANGE, another_seed=100, ablation="permuted"
+    ),
+    "mean_to_change_no_language_other_seed": Recipe(
+        plan=AVERAGED, architecture=CHANGE, another_seed=100, variant="scgpt"
     ),
     # choices of the original, each one change of "faster", then all
     "control_examples": Recipe(plan={**FASTER, "control_examples": True}),
@@ -216,6 +234,8 @@ def network_scores(
     """Train, predict the test perturbations in every context, and score."""
     genes_per_step = round(SHARE_OF_GENES * data.adata.n_vars)
     options = {"epochs": epochs, "genes_per_step": genes_per_step, **recipe.plan}
+    if recipe.ablation:
+        texts = sgp.knowledge.ablate(texts, recipe.ablation, rng=seed + recipe.another_seed)
     model = sgp.tl.finetune(
         data.adata,
         variant=recipe.variant,
@@ -342,10 +362,21 @@ def baseline_scores(data: Data, texts: sgp.knowledge.KnowledgeSource, seed: int)
     changes = {view.name: view.training - view.control for view in everywhere}
     for view in everywhere:
         for name in BASELINES:
-            options = {"embedding": texts} if name in {"ridge", "knn"} else {}
-            baseline = sgp.models.baselines.load(name, **options)
-            fitted = baseline.fit_pseudobulks(view.training, view.control, rng=seed)
-            tables.append(view.scores(name, fitted.predict_pseudobulks(view.test)))
+            on_text = name in ON_TEXT
+            real = baseline_on(view, name, texts if on_text else None, seed)
+            if not on_text:
+                tables.append(real)
+                continue
+            permuted = [
+                baseline_on(view, name, sgp.knowledge.ablate(texts, "permuted", rng=seed + 100 * i), seed)
+                for i in range(N_PERMUTATIONS)
+            ]
+            lower = [table["pearson_delta"].mean() < real["pearson_delta"].mean() for table in permuted]
+            tables.append(real.assign(above_permuted=np.mean(lower)))
+            means = pd.concat(permuted).groupby("perturbation")[SCORES].mean().loc[real["perturbation"]]
+            tables.append(
+                real.assign(predictor=f"{name}_permuted", **{score: means[score].to_numpy() for score in SCORES})
+            )
         if len(everywhere) > 1:
             # What the same perturbation did in other cells; the mean where no other cells had it.
             table = pd.DataFrame([view.training.mean()] * len(view.test), index=view.test)
@@ -356,6 +387,14 @@ def baseline_scores(data: Data, texts: sgp.knowledge.KnowledgeSource, seed: int)
             tables.append(view.scores("other_contexts", table))
         tables += [view.split_half(shared=shared) for shared in (False, True)]
     return pd.concat(tables).assign(recipe="")
+
+
+def baseline_on(view: View, name: str, texts: sgp.knowledge.KnowledgeSource | None, seed: int) -> pd.DataFrame:
+    """Score a baseline, fitted within a context, on the texts that it needs."""
+    options = {} if texts is None else {"embedding": texts}
+    baseline = sgp.models.baselines.load(name, **options)
+    fitted = baseline.fit_pseudobulks(view.training, view.control, rng=seed)
+    return view.scores(name, fitted.predict_pseudobulks(view.test))
 
 
 def finish(path: Path, table: pd.DataFrame) -> None:
@@ -371,7 +410,7 @@ def read_results(folder: Path) -> pd.DataFrame:
     for path in sorted(folder.glob("*.csv")):
         data, *_, seed = path.stem.split(".")
         tables.append(pd.read_csv(path).assign(data=data, seed=int(seed)))
-    table = pd.concat(tables, ignore_index=True)
+    table = pd.concat(tables, ignore_index=True).reindex(columns=[*COLUMNS, *SCORES, *DIAGNOSES])
     table["recipe"] = table["recipe"].fillna("")
     both = pd.concat([table, table.assign(stratum="all")])
     keys = ["data", "stratum", "predictor", "recipe", "seed"]

@@ -25,13 +25,14 @@ THREE = (
     "lfc_nmae", "mean_sigma", "non_additive_auprc", "non_additivity_correlation", "opposite_direction", "pds_cosine",
     "pearson_delta", "pearson_delta_ref_mean", "top_k_overlap", "weighted_r2_delta", "within_range", "wmse",
 )  # fmt: skip
-POSITIONALS = dict.fromkeys(THREE, 3)
+POSITIONALS = dict.fromkeys((*THREE, "explain"), 3)
 # These write down an experiment, what is predicted from what, and where results go; split has lists and folds.
 MANY_PARAMETERS = {
-    "evaluate", "finetune", "knowledge_map", "predict_perturbation", "setup_perturbations", "split", "top_genes",
+    "evaluate", "explain", "finetune", "knowledge_map", "predict_perturbation", "setup_perturbations", "split",
+    "top_genes",
 }  # fmt: skip
 # What becomes of a model: it comes first, as the AnnData does elsewhere.
-OF_A_MODEL = {"tl.calibrate"}
+OF_A_MODEL = {"tl.calibrate", "tl.explain"}
 # An example would need a download, or somebody's checkpoint.
 NO_EXAMPLE = {"adamson", "from_checkpoint", "from_gears", "load_default", "load_pretrained", "norman", "norman_subset"}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import scgenept as sgp
 from scgenept.evaluation.catalog import METRICS
@@ -34,6 +35,11 @@ def report(adata, table: pd.DataFrame) -> sgp.tl.Report:
 def overall(report: sgp.tl.Report, predictor: str) -> pd.DataFrame:
     rows = report.summary.query("stratum == 'all' and predictor == @predictor")
     return rows.set_index("metric")
+
+
+def overall_of(report: sgp.tl.Report, metric: str) -> pd.Series:
+    rows = report.summary.query("stratum == 'all' and metric == @metric")
+    return rows.set_index("predictor")["value"]
 
 
 def test_scores_equal_loops(adata, table: pd.DataFrame, report: sgp.tl.Report) -> None:
@@ -212,6 +218,33 @@ def test_layers_of_predictions_are_what_the_network_predicts() -> None:
     layers = sgp.tl.evaluate(adata, {"small": controls}, n_boot=20, calibrate=False, baselines=None)
     network = sgp.tl.evaluate(adata, model, n_boot=20, calibrate=False, baselines=None, n_control_cells=None)
     pd.testing.assert_frame_equal(layers.per_perturbation, network.per_perturbation, rtol=1e-4)
+
+
+def test_real_and_permuted_text_stand_side_by_side(adata) -> None:
+    """A text that knows what each target does; permuted, it is the text of another gene."""
+    genes = list(adata.var_names)
+    control = observed(adata, ["ctrl"]).iloc[0]
+    vectors = np.random.default_rng(0).normal(0, 0.1, (len(genes), len(genes)))
+    vectors[:9] = observed(adata, genes[:9]) - control
+    texts = sgp.knowledge.KnowledgeSource("text", genes, vectors)
+    tables = {"text": texts, "permuted": sgp.knowledge.ablate(texts, "permuted")}
+    baselines = {
+        f"{name}_{of}": sgp.models.baselines.load(name, embedding=table)
+        for name in ("ridge", "knn", "gp")
+        for of, table in tables.items()
+    }
+    networks = {f"network_{of}": small_model(genes) for of in tables}
+    for of, table in tables.items():
+        with torch.no_grad():
+            weight = networks[f"network_{of}"].network.genes.languages["go_c"].table.weight
+            weight[: len(genes)] = torch.tensor(table.vectors[:, :6])
+    report = sgp.tl.evaluate(
+        adata, networks, baselines=baselines, metrics=["mse"], n_boot=20, calibrate=False, n_control_cells=5
+    )
+    score = overall_of(report, "mse")
+    assert set(score.index) == {"mean", *networks, *baselines}
+    assert all(score[f"{name}_text"] < score[f"{name}_permuted"] for name in ("ridge", "knn", "gp"))
+    assert score["network_text"] != score["network_permuted"]
 
 
 def test_metrics_and_baselines_by_name(adata, table: pd.DataFrame) -> None:

@@ -75,6 +75,17 @@ def test_what_is_written(model: ScGenePT) -> None:
     assert record["genes_in_training"] == 1.0
 
 
+def test_an_approximation_is_in_the_record_with_its_error(model: ScGenePT) -> None:
+    adata = cells()
+    engine = sgp.tl.Engine(device="cpu", approximation=sgp.tl.Approximation(context_genes=10, mean_control=True))
+    sgp.tl.predict_perturbation(adata, "GENE03", model=model, engine=engine)
+    record = adata.uns["scgenept"]["predictions"]["GENE03"]
+    assert (record["context_genes"], record["mean_control"], record["approximation_n_cells"]) == (10, True, 30)
+    assert 0 < record["approximation_max_error"] < 1
+    assert -1 <= record["approximation_pearson_delta"] < 1
+    assert len(np.unique(adata.layers["GENE03"], axis=0)) == 1
+
+
 def test_it_is_the_network_that_answers(model: ScGenePT) -> None:
     import torch
 
@@ -373,10 +384,10 @@ def test_a_result_that_memory_cannot_hold_is_refused_before_computing(
     model: ScGenePT, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     adata = with_controls()
-    monkeypatch.setattr("scgenept.data.write._available_memory", lambda: 100)
+    monkeypatch.setattr("scgenept.data.write.available_memory", lambda: 100)
     with pytest.raises(_errors.DataError, match=r"The result needs .* GB .*copy=True"):
         sgp.tl.predict_perturbation(adata, "GENE03", model=model, engine=ENGINE)
-    monkeypatch.setattr("scgenept.data.write._available_memory", lambda: None)
+    monkeypatch.setattr("scgenept.data.write.available_memory", lambda: None)
     monkeypatch.setattr("scgenept.data.write.WARN_BYTES", 100)
     minority = with_controls(n_control=5)
     with pytest.warns(UserWarning, match="25 of 30 rows of the result are NaN.*copy=True"):

@@ -78,12 +78,37 @@ def test_differences_are_on_the_same_split(script: Any, tmp_path: Path) -> None:
     assert found["mse"].tolist() == [0, 0, 0]
 
 
-def test_baselines_and_bounds_are_scored_in_every_context(script: Any) -> None:
+def test_baselines_and_bounds_are_scored_in_every_context(script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script, "N_PERMUTATIONS", 2)
     held = data(script)
     script.split(held, 1)
     texts = sgp.knowledge.KnowledgeSource("go_c", held.adata.var_names, np.eye(20))
     table = script.baseline_scores(held, texts, 1)
-    assert set(table["predictor"]) == {*script.BASELINES, "other_contexts", "split_half", "split_half_shared"}
+    permuted = {f"{name}_permuted" for name in script.ON_TEXT}
+    bounds = {"other_contexts", "split_half", "split_half_shared"}
+    assert set(table["predictor"]) == {*script.BASELINES, *permuted, *bounds}
     assert (table.groupby("predictor").size() == 6).all()
+    assert set(table.loc[table["predictor"] == "ridge", "above_permuted"]) <= {0, 0.5, 1}
     mean = table[table["predictor"] == "mean"]
     assert mean["pearson_delta_ref_mean"].isna().all()
+
+
+def test_permuted_texts_are_those_of_other_genes(script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = data(script)
+    script.split(held, 1)
+    seen: list[sgp.knowledge.KnowledgeSource] = []
+
+    def finetune(adata: ad.AnnData, **options: Any) -> None:
+        seen.extend(options["language"])
+        raise InterruptedError
+
+    monkeypatch.setattr(sgp.tl, "finetune", finetune)
+    texts = sgp.knowledge.KnowledgeSource("go_c", held.adata.var_names, np.eye(20))
+    for name in ("mean_to_change", "mean_to_change_permuted", "mean_to_change_no_language"):
+        with pytest.raises(InterruptedError):
+            script.network_scores(held, script.RECIPES[name], texts, 1, 1)
+    real, permuted = seen
+    assert real.sha256 == texts.sha256
+    assert permuted.names == texts.names
+    assert not np.diag(permuted.vectors).any()
+    np.testing.assert_array_equal(np.sort(permuted.vectors, axis=0), np.sort(texts.vectors, axis=0))

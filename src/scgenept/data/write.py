@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from .. import _keys
 from .._errors import DataError, KeyTakenError
+from .._memory import available_memory
 from .records import read_record, write_record
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def predictions(adata: AnnData) -> Mapping[str, Any]:
 def check_room(adata: AnnData, n_input: int) -> None:
     """Warn where most of a large result would be NaN; refuse what memory cannot hold."""
     n_bytes = 4 * adata.n_obs * adata.n_vars
-    available = _available_memory()
+    available = available_memory()
     remedy = "Pass copy=True to get an AnnData of the input cells only."
     if available is not None and n_bytes > available:
         msg = f"The result needs {n_bytes / 1e9:.1f} GB and {available / 1e9:.1f} GB are free. {remedy}"
@@ -93,15 +93,3 @@ def write_prediction(
 def record_of(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return plain values that every file format of AnnData can hold."""
     return {name: value if isinstance(value, (bool, int, float, str)) else str(value) for name, value in values.items()}
-
-
-def _available_memory() -> int | None:
-    """Return the bytes of memory that are free for use, where the system says."""
-    try:
-        with Path("/proc/meminfo").open(encoding="ascii") as stream:
-            for line in stream:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        return None
-    return None

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from .._errors import DataError, ScGenePTError, UnknownNameError, listing
+from .._extra import need
 from .._io import atomic_file
 from ..pickles import BROKEN, load_embedding_pickle, seems
-from ._extra import need
 
 if TYPE_CHECKING:
     import os

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from .._errors import DataError
-from ._extra import need
+from .._extra import need
 
 if TYPE_CHECKING:
     from pathlib import Path

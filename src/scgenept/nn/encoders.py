@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from torch import nn
 from torch.nn import functional as F
 
+from .dropout import Dropout
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -22,7 +24,7 @@ class ValueEncoder(nn.Module):
         self.linear1 = nn.Linear(1, d_model)
         self.linear2 = nn.Linear(d_model, d_model)
         self.norm = nn.LayerNorm(d_model)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, values_bg: Tensor) -> Tensor:
         x_bg1 = values_bg.unsqueeze(-1).clamp(max=MAX_VALUE)

@@ -89,7 +89,12 @@ class Body(nn.Module):
         return self.norm(x_bgd + self.flag_embedding(flags_bg))
 
     def encode(
-        self, gene_embedding: Tensor, values_bg: Tensor, flags_bg: Tensor, padding_mask_bg: Tensor | None = None
+        self,
+        gene_embedding: Tensor,
+        values_bg: Tensor,
+        flags_bg: Tensor,
+        padding_mask_bg: Tensor | None = None,
+        n_asked: int | None = None,
     ) -> Tensor:
         """Return the state of each gene in each cell, batch x genes x d_model.
 
@@ -100,11 +105,13 @@ class Body(nn.Module):
             batch x genes x d_model.
         values_bg, flags_bg, padding_mask_bg
             As in :meth:`Network.forward`.
+        n_asked
+            Return the states of this many genes, the first ones; the last layer computes no others.
         """
         x_bgd = self.embed(gene_embedding, values_bg, flags_bg)
-        for layer in self.layers:
-            x_bgd = layer(x_bgd, padding_mask_bg)
-        return x_bgd
+        for i, layer in enumerate(self.layers, start=1):
+            x_bgd = layer(x_bgd, padding_mask_bg, n_asked if i == len(self.layers) else None)
+        return x_bgd[:, :n_asked]
 
     def decode(self, states_bgd: Tensor, values_bg: Tensor, offset: Tensor | None = None) -> Tensor:
         """Return predicted expression (log1p), batch x genes; ``offset`` is that of :meth:`GeneEmbedding.offset`."""

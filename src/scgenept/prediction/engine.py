@@ -1,6 +1,6 @@
 """Predict cells in batches, without gradient, each cell independent of its batch mates.
 
-Shape suffixes: n cells, b batch, g measured genes, e extra tokens of unmeasured targets, d width of the model.
+Shape suffixes: n cells, b batch, g genes, d width of the model.
 """
 
 from __future__ import annotations
@@ -18,28 +18,27 @@ from tqdm.auto import tqdm
 from .._device import is_out_of_memory, resolve_device
 from .._errors import DataError, DeviceError
 from .._settings import settings
+from .batch_size import fitting_batch
+from .inputs import in_passes, whole
+from .repeats import Repeats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from torch import Tensor
 
-    from ..nn import Body, Network, NetworkConfig
+    from ..nn import Body, Network
     from ..weights.tokens import Tokens
+    from .approximation import Approximation
+    from .inputs import Inputs
 
 DTypeName: TypeAlias = Literal["float32", "bfloat16", "float16"]
 _DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
-ACTIVATION_BUDGET: Final = 1_000_000_000
-"""Bytes of activations that ``batch_size="auto"`` aims at on the CPU; larger batches are not faster there."""
-ACTIVATIONS_PER_GENE: Final = 12
-"""Live float32 vectors of width d_model per gene at the widest point of a layer, measured with room to spare."""
-MAX_BATCH: Final = 256
-
 
 @dataclass(frozen=True)
 class Engine:
-    """How to compute a prediction; none of it changes the result beyond rounding.
+    """How to compute a prediction; without an approximation none of it changes the result beyond rounding.
 
     Attributes
     ----------
@@ -49,11 +48,14 @@ class Engine:
         ``None`` takes ``settings.device``.
     dtype
         Type of the matrix products. Results are float32 always.
+    approximation
+        What may be left out, and on how many cells the error of that is measured first; ``None``: nothing.
     """
 
     batch_size: int | Literal["auto"] = "auto"
     device: str | None = None
     dtype: DTypeName = "float32"
+    approximation: Approximation | None = None
 
     def __post_init__(self) -> None:
         size: object = self.batch_size
@@ -91,6 +93,8 @@ def predict_cells(
 ) -> PredictedCells:
     """Predict the response of control cells to one perturbation.
 
+    Cells that are equal are computed once. On an accelerator the next cells are read and sent while it computes.
+
     Parameters
     ----------
     network
@@ -106,59 +110,108 @@ def predict_cells(
     label
         Name of the progress bar.
     """
-    device = resolve_device(engine.device)
-    batch_size = _auto_batch(network.config, tokens, device) if engine.batch_size == "auto" else engine.batch_size
-    values = np.empty((n_cells, tokens.n_measured), dtype=np.float32)
-    embedding = np.empty((n_cells, network.config.d_model), dtype=np.float32)
+    device, approximation = resolve_device(engine.device), engine.approximation
+    if approximation is not None:
+        read_cells = approximation.cells(read_cells, n_cells, tokens.n_measured)
+    context = None if approximation is None else approximation.context_genes
+    passes = [whole(tokens, device)] if context is None else in_passes(tokens, context, device)
+    batch_size = engine.batch_size
+    if batch_size == "auto":
+        batch_size = fitting_batch(network.config, max(len(one.flags) for one in passes), device)
+    results = PredictedCells(
+        np.empty((n_cells, tokens.n_measured), dtype=np.float32),
+        np.empty((n_cells, network.config.d_model), dtype=np.float32),
+    )
+    first = np.arange(n_cells)
+    repeats = Repeats()
     with (
         torch.inference_mode(),
         _body_on(network, device) as body,
         _autocast(device, engine.dtype),
         tqdm(total=n_cells, desc=label, unit="cell", disable=settings.progress_disabled) as bar,
     ):
-        gene_embedding, flags = tokens.embedding.to(device), tokens.flags.to(device)
-        offset = None if tokens.genes.offset is None else tokens.genes.offset.to(device)
-        start = 0
+        start, waiting = 0, _Waiting(results, passes)
         while start < n_cells:
             stop = min(start + batch_size, n_cells)
+            cells = read_cells(start, stop)
+            first[start:stop] = repeats.first_of(cells, start)
+            new = np.flatnonzero(first[start:stop] == np.arange(start, stop))
             try:
-                predicted, states_mean = _forward(body, gene_embedding, offset, flags, read_cells(start, stop))
+                made = [_forward(body, one, cells[new]) for one in passes] if len(new) else None
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
                 if stop - start == 1:
-                    msg = (
-                        f"One cell of {len(flags):,} genes does not fit on {device}: try fewer genes, or device='cpu'."
-                    )
+                    n_genes = max(len(one.flags) for one in passes)
+                    msg = f"One cell of {n_genes:,} genes does not fit on {device}: try fewer genes, or device='cpu'."
                     raise DeviceError(msg) from error
                 batch_size = (stop - start) // 2
                 continue
-            values[start:stop] = predicted
-            embedding[start:stop] = states_mean
+            # The batch before this one is written while this one is computed.
+            waiting.write()
+            waiting.take(start + new, made)
             bar.update(stop - start)
             start = stop
-    return PredictedCells(values, embedding)
+        waiting.write()
+    repeated = np.flatnonzero(first != np.arange(n_cells))
+    for table in results:
+        table[repeated] = table[first[repeated]]
+    return results
 
 
-def _forward(
-    body: Body, gene_embedding: Tensor, offset_g: Tensor | None, flags_g: Tensor, cells_bg: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    n_measured = cells_bg.shape[1]
-    n_extra = len(flags_g) - n_measured
-    values = torch.from_numpy(cells_bg).to(flags_g.device)
-    values = torch.nn.functional.pad(values, (0, n_extra)) if n_extra else values
-    states = body.encode(gene_embedding, values, flags_g.expand(len(values), -1))
-    predicted = body.decode(states[:, :n_measured], values[:, :n_measured], offset_g)
-    # Measured genes alone, so that an added target does not shift the mean.
-    return predicted.float().cpu().numpy(), states[:, :n_measured].float().mean(dim=1).cpu().numpy()
+class _OnItsWay:
+    """A tensor that is being copied to the host; reading it waits for the copy and for nothing launched later."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._event: torch.cuda.Event | None = None
+        self._host = tensor
+        if tensor.device.type == "cuda":
+            self._host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+            self._host.copy_(tensor, non_blocking=True)
+            self._event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._event.record()
+
+    def numpy(self) -> np.ndarray:
+        if self._event is not None:
+            self._event.synchronize()
+        values: np.ndarray = self._host.cpu().numpy()
+        return values
 
 
-def _auto_batch(config: NetworkConfig, tokens: Tokens, device: torch.device) -> int:
-    per_cell = 4 * len(tokens.flags) * (ACTIVATIONS_PER_GENE * config.d_model + config.d_hidden)
-    budget = ACTIVATION_BUDGET
-    if device.type == "cuda":
-        budget = torch.cuda.mem_get_info(device)[0] // 2
-    return int(min(MAX_BATCH, max(1, budget // per_cell)))
+class _Waiting:
+    """The batch whose results are not written yet."""
+
+    def __init__(self, results: PredictedCells, passes: Sequence[Inputs]) -> None:
+        self._results, self._passes = results, passes
+        self._rows: np.ndarray | None = None
+        self._made: Sequence[tuple[_OnItsWay, _OnItsWay]] = ()
+
+    def take(self, rows: np.ndarray, made: Sequence[tuple[_OnItsWay, _OnItsWay]] | None) -> None:
+        self._rows, self._made = (None, ()) if made is None else (rows, made)
+
+    def write(self) -> None:
+        if self._rows is None:
+            return
+        values, embedding = self._results
+        embedding[self._rows] = 0
+        n_genes = values.shape[1]
+        for one, (predicted, states_sum) in zip(self._passes, self._made, strict=True):
+            if one.columns is None:
+                values[self._rows] = predicted.numpy()
+            else:
+                values[np.ix_(self._rows, one.columns[: one.n_asked])] = predicted.numpy()
+            embedding[self._rows] += states_sum.numpy() / n_genes
+        self._rows = None
+
+
+def _forward(body: Body, inputs: Inputs, cells_bg: np.ndarray) -> tuple[_OnItsWay, _OnItsWay]:
+    """Start the prediction of the genes asked for, and of the sum of their states."""
+    values = inputs.values(cells_bg)
+    flags = inputs.flags.expand(len(values), -1)
+    states = body.encode(inputs.embedding, values, flags, n_asked=inputs.n_asked)
+    predicted = body.decode(states, values[:, : inputs.n_asked], inputs.offset)
+    # Of measured genes alone, so that an added target does not shift the mean.
+    return _OnItsWay(predicted.float()), _OnItsWay(states.float().sum(dim=1))
 
 
 @contextmanager
@@ -179,7 +232,15 @@ def _body_on(network: Network, device: torch.device) -> Iterator[Body]:
 def _autocast(device: torch.device, dtype: DTypeName) -> torch.autocast | nullcontext[None]:
     if dtype == "float32":
         return nullcontext()
-    if dtype == "float16" and device.type == "cpu":
-        msg = "float16 is slow on the CPU; bfloat16 or float32 is the better choice."
-        warnings.warn(msg, UserWarning, stacklevel=4)
+    if device.type == "cpu":
+        _warn_of_emulation(dtype)
     return torch.autocast(device.type, dtype=_DTYPES[dtype])
+
+
+def _warn_of_emulation(dtype: DTypeName) -> None:
+    if dtype == "float16":
+        msg = "float16 is slow on the CPU; bfloat16 or float32 is the better choice."
+        warnings.warn(msg, UserWarning, stacklevel=5)
+    elif (capability := torch.backends.cpu.get_cpu_capability()) in {"DEFAULT", "AVX2"}:
+        msg = f"This CPU ({capability}) has no bfloat16 products: they are emulated, and slower than dtype='float32'."
+        warnings.warn(msg, UserWarning, stacklevel=5)

@@ -11,6 +11,7 @@ from .._errors import UnknownGeneError
 from .._settings import settings
 from ..perturbation import Perturbation
 from ..weights.tokens import build_tokens
+from .approximation import measure_approximation
 from .engine import predict_cells
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def predict_pseudobulks(
 ) -> PredictedPseudobulks:
     """Predict every perturbation from the same control cells and average over them.
 
+    The error of an approximation is measured on the first perturbation that the model can predict.
+
     Parameters
     ----------
     model
@@ -65,13 +68,16 @@ def predict_pseudobulks(
         How to compute.
     """
     values = np.full((len(perturbations), len(genes)), np.nan)
-    unknown = []
+    unknown, checked = [], False
     for row, name in enumerate(tqdm(perturbations, desc=model.name, disable=settings.progress_disabled)):
         try:
             tokens = build_tokens(model, genes, Perturbation.parse(name))
         except UnknownGeneError:
             unknown.append(name)
             continue
+        if not checked:
+            measure_approximation(model.network, tokens, read_cells, n_cells, engine=engine)
+            checked = True
         cells = predict_cells(model.network, tokens, read_cells, n_cells, engine=engine, label=name)
         values[row] = cells.values.mean(axis=0, dtype=np.float64)
     control = read_cells(0, n_cells).mean(axis=0, dtype=np.float64)

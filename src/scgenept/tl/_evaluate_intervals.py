@@ -11,7 +11,9 @@ from ..data.select import row_reader
 from ..evaluation.uncertainty.conformal import n_needed
 from ..evaluation.uncertainty.intervals import LEVELS
 from ..perturbation import Perturbation
+from ..prediction.approximation import measure_approximation
 from ..prediction.engine import Engine
+from ..weights.tokens import build_tokens
 from ._held_out import read_held_out
 from ._interval_table import fared
 from ._intervals import calibration_of, make_intervals, read_wish, require_possible
@@ -93,6 +95,7 @@ def evaluate_intervals(
     if wish is None:
         msg = "Name the source of the intervals: uncertainty='controls', 'ensemble' or 'conformal'."
         raise DataError(msg)
+    engine = engine or Engine()
     members = load_members(model, wish)
     first, genes = members[0], [str(name) for name in adata.var_names]
     generator = np.random.default_rng(rng)
@@ -104,13 +107,15 @@ def evaluate_intervals(
         levels, notes = _reachable(first, held, levels)
     read = row_reader(adata, held.rows, layer)
     control = read(0, len(held.rows)).mean(axis=0, dtype=np.float64)
-    kept, means, made, unknown = [], [], [], []
+    kept: list[int] = []
+    means, made, unknown = [], [], []
     for i, name in enumerate(held.perturbations):
         perturbation = Perturbation.parse(name)
         try:
-            cells, _, member_means = predict_by_all(
-                members, genes, perturbation, read, len(held.rows), engine=engine or Engine()
-            )
+            if not kept:
+                tokens = build_tokens(first, genes, perturbation)
+                measure_approximation(first.network, tokens, read, len(held.rows), engine=engine)
+            cells, _, member_means = predict_by_all(members, genes, perturbation, read, len(held.rows), engine=engine)
         except UnknownGeneError:
             unknown.append(name)
             continue

@@ -18,6 +18,7 @@ from ..data.select import input_rows, modality_of, require_log_expression, row_r
 from ..data.setup import read_setup
 from ..data.write import check_room, record_of, require_free_key, write_prediction
 from ..perturbation import Perturbation
+from ..prediction.approximation import mean_cell, measure_approximation
 from ..prediction.domain import check_domain
 from ..prediction.engine import Engine
 from ..weights.tokens import build_tokens
@@ -98,7 +99,7 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
     rng
         Seed or generator for ``n_cells`` and the bootstrap.
     engine
-        Batch size, device and number type, as :class:`scgenept.tl.Engine`.
+        Batch size, device, number type and approximations, as :class:`scgenept.tl.Engine`.
 
     Returns
     -------
@@ -111,8 +112,9 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
         Embedding of the predicted cell: mean over its gene states, cells x d_model, float32.
     ``uns["scgenept"]["predictions"][key]``
         What was predicted with what: perturbation, model, weight hash, modality and cell type the model
-        was trained on, number of cells, version, seed, number type, device, domain check; with an interval its
-        source, level, number of perturbations, members or cells it is from, and stratum and group.
+        was trained on, number of cells, version, seed, number type, device, domain check; what an approximation left
+        out, and its error on the cells it was checked on; with an interval its source, level, number of perturbations,
+        members or cells it is from, and stratum and group.
     ``varm[key + "_interval"]``
         With ``uncertainty=``: DataFrame, genes x (``lower``, ``upper``, ``std``), bounds of the mean response over all
         predicted cells and its standard deviation, log1p of counts per 1e4. :func:`scgenept.get.predictions` reads it.
@@ -169,7 +171,7 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
     if wish is not None:
         require_possible(wish, loaded, len(rows))
     names = [str(name) for name in data.var_names]
-    _require_known_genes(loaded.gene_set(names), loaded)
+    require_known_genes(loaded.gene_set(names), loaded)
     tokens = build_tokens(loaded, names, perturbation)
     if len(perturbation) > MAX_EVALUATED_TARGETS:
         msg = f"{perturbation} perturbs {len(perturbation)} genes; the model was never evaluated on more than two."
@@ -182,13 +184,13 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
         )
         warnings.warn(msg, UserWarning, stacklevel=2)
 
-    if warning := _other_modality(loaded, "unknown" if setup is None else setup.modality):
-        warnings.warn(warning, UserWarning, stacklevel=2)
     read = row_reader(data, rows, layer)
-    mean = _mean(read, len(rows), len(names))
+    mean = mean_cell(read, len(rows), len(names))
     domain = check_domain(loaded, names, mean)
-    if domain.warning:
-        warnings.warn(domain.warning, UserWarning, stacklevel=2)
+    for warning in (_other_modality(loaded, "unknown" if setup is None else setup.modality), domain.warning):
+        if warning:
+            warnings.warn(warning, UserWarning, stacklevel=2)
+    error = measure_approximation(loaded.network, tokens, read, len(rows), engine=engine)
     values, embedding, means = predict_by_all(members, names, perturbation, read, len(rows), engine=engine)
     made = None
     if wish is not None:
@@ -224,6 +226,7 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
         "dtype": engine.dtype,
         "device": str(device),
         **domain.to_dict(),
+        **({} if error is None or engine.approximation is None else engine.approximation.record(error)),
         **({} if wish is None or made is None else record_facts(wish, made)),
     }
     target = data[rows].to_memory() if copy else data
@@ -258,7 +261,8 @@ def _other_modality(model: ScGenePT, modality: str) -> str | None:
     return f"{model.name} was trained on {trained} and adata is {modality}: it predicts the response to {trained}."
 
 
-def _require_known_genes(genes: GeneSet, model: ScGenePT) -> None:
+def require_known_genes(genes: GeneSet, model: ScGenePT) -> None:
+    """Refuse data of which the model knows no gene, and warn where it knows few."""
     share = genes.matches.n_matched / len(genes)
     if share == 0:
         msg = (
@@ -273,10 +277,3 @@ def _require_known_genes(genes: GeneSet, model: ScGenePT) -> None:
             f"others ({listing(unknown)}) all look alike to it. See scgenept.pp.match_genes."
         )
         warnings.warn(msg, UserWarning, stacklevel=3)
-
-
-def _mean(read: Any, n_cells: int, n_genes: int, block: int = 4096) -> np.ndarray:
-    total = np.zeros(n_genes)
-    for start in range(0, n_cells, block):
-        total += read(start, min(start + block, n_cells)).sum(axis=0, dtype=np.float64)
-    return total / n_cells

@@ -141,7 +141,9 @@ class PerturbationModule(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         parameters = trainable(self.halves.genes, self.halves.body)
-        fused = all(tensor.device.type == "cuda" for tensor in parameters)
+        # On the CPU the fused one does not skip a step whose scaled gradients overflowed.
+        kinds = {"cuda"} if self.scaler.is_enabled() else {"cuda", "cpu"}
+        fused = all(tensor.device.type in kinds for tensor in parameters)
         optimizer = torch.optim.Adam(parameters, lr=self.plan.learning_rate, fused=fused or None)
         return [optimizer], [torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=self.plan.decay)]
 

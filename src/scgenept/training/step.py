@@ -92,7 +92,7 @@ def predict(genes: GeneEmbedding, body: Body, batch: Batch) -> Tensor:
         flags = torch.cat([flags, extra_flags], dim=1)
         mask = F.pad(padding_be, (batch.values.shape[1], 0)) if batch.padded else None
     n_genes = batch.values.shape[1]
-    states = body.encode(embedding, values, flags, mask)[:, :n_genes]
+    states = body.encode(embedding, values, flags, mask, n_genes)
     return body.decode(states, batch.values, genes.offset(batch.token_ids))
 
 
@@ -145,7 +145,7 @@ def train_step(
     optimizer.zero_grad(set_to_none=True)
     value.backward()  # type: ignore[no-untyped-call]
     if clip is not None:
-        nn.utils.clip_grad_norm_(trainable(genes, body), clip, error_if_nonfinite=True)
+        nn.utils.clip_grad_norm_(trainable(genes, body), clip)
     optimizer.step()
     return value.detach()
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from ..._errors import MissingExtraError
+from ..._extra import need
 from ..._settings import settings
-from .._extra import need
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from .._errors import MissingExtraError
+from ._errors import MissingExtraError
 
 if TYPE_CHECKING:
     from types import ModuleType
