@@ -31,7 +31,7 @@ extensions = [
     "sphinx_design",
     "sphinxcontrib.bibtex",
 ]
-exclude_patterns = ["_build", "_templates"]
+exclude_patterns = ["_build", "_templates", "_gallery_scores.md"]
 templates_path = ["_templates"]
 nb_execution_mode = "off"
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
@@ -85,8 +85,9 @@ ELSEWHERE: Final = re.compile(
 """
 
 PRIVATE: Final = re.compile(
-    r"(Against|Cells|DeviceName|EmbeddingLike|FloatArray|GeneVector|HasVocabulary|How|IntArray|KeyForm|Kind|Missing|Modality"
-    r"|Models?|PerturbationLike|PrecisionName|PredictorLike|Pseudobulks|Quantile|RNGLike|Reference|Rule|Scale|Scheme|Source"
+    r"(Against|ApproximationError|ByLike|Cells|DTypeName|DeviceName|EmbeddingLike|FloatArray|GeneVector"
+    r"|HasVocabulary|How|IntArray|KeyForm|Kind|Missing|Modality|Models?|PerturbationLike|PrecisionName|PredictorLike|Pseudobulks|Quantile|RNGLike|Reference"
+    r"|Rule|Scale|ScaleLike|Scheme|Source"
     r"|Training|View)$"
 )
 """Aliases of types of ours, which are spelled out where they matter."""

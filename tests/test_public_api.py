@@ -28,8 +28,8 @@ THREE = (
 POSITIONALS = dict.fromkeys((*THREE, "explain"), 3)
 # These write down an experiment, what is predicted from what, and where results go; split has lists and folds.
 MANY_PARAMETERS = {
-    "evaluate", "explain", "finetune", "knowledge_map", "predict_perturbation", "setup_perturbations", "split",
-    "top_genes",
+    "delta_scatter", "embedding_shift", "evaluate", "evaluation", "explain", "finetune", "knowledge_map",
+    "predict_perturbation", "response_heatmap", "setup_perturbations", "split", "top_genes",
 }  # fmt: skip
 # What becomes of a model: it comes first, as the AnnData does elsewhere.
 OF_A_MODEL = {"tl.calibrate", "tl.explain"}

@@ -120,6 +120,7 @@ def test_given_axes_and_saving(source: KnowledgeSource, tmp_path: Path) -> None:
     assert sgp.pl.knowledge_map(source, ax=ax, save=tmp_path / "a.png") is ax
     assert (tmp_path / "a.png").stat().st_size > 1000
     assert sgp.pl.knowledge_map(source, figsize=(3, 2)).figure.get_size_inches().tolist() == [3, 2]
+    assert len(sgp.pl.knowledge_map(source, s=4, alpha=0.5).collections[0].get_sizes()) == 1
     with pytest.raises(TypeError, match="figsize"):
         sgp.pl.knowledge_map(source, ax=ax, figsize=(3, 2))
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.collections import PathCollection
 from matplotlib.lines import Line2D
 
 from .._errors import DataError, UnknownNameError, listing
@@ -30,16 +30,16 @@ MARKS: Final = "osD^vPX*"
 _N_COMPONENTS: Final = 50
 _OTHER: Final = "other"
 _GREY: Final = "#D9D9D9"
-_SIDE: Final = 85 * style.MM
 
 
-def knowledge_map(
+def knowledge_map(  # noqa: PLR0913  (what is drawn, and where the figure goes)
     source: KnowledgeSource,
     *,
     color: Mapping[str, str] | pd.Series | None = None,
     label: Sequence[str] = (),
     method: Literal["pca", "umap"] = "pca",
     ax: Axes | None = None,
+    figsize: tuple[float, float] | None = None,
     show: bool | None = None,
     save: str | Path | None = None,
     rng: RNGLike = 0,
@@ -62,15 +62,19 @@ def knowledge_map(
     method
         ``"pca"``, or ``"umap"`` of the first 50 principal components, with the cosine as metric.
     ax
-        Axes to draw on; a new figure, 85 mm wide and as high as its legend needs, otherwise.
+        Axes to draw on. A new figure otherwise.
+    figsize
+        Width and height of a new figure, inches; one column of a journal (85 mm) and as high as its legend needs
+        otherwise.
     show
-        ``True`` calls ``matplotlib.pyplot.show``.
+        ``True`` calls ``matplotlib.pyplot.show``, ``False`` leaves pyplot out of it; otherwise the figure is shown
+        where matplotlib draws by itself, as in a notebook.
     save
         File to write the figure to, cropped, 300 dots per inch.
     rng
         For UMAP.
     **kwargs
-        To :func:`matplotlib.pyplot.figure` where ``ax`` is not given.
+        To :meth:`matplotlib.axes.Axes.scatter` of the genes, those with a category and those without.
 
     Returns
     -------
@@ -98,27 +102,19 @@ def knowledge_map(
     if method not in {"pca", "umap"}:
         msg = f"method={method!r} does not exist: 'pca' or 'umap'."
         raise UnknownNameError(msg)
-    if ax is not None and kwargs:
-        msg = f"With ax= no figure is made, so these have no place to go: {listing(kwargs)}."
-        raise TypeError(msg)
     rows = [source.row(gene) for gene in label]
     categories = _categories(source, color)
     places, titles = _places(source, method, rng)
-    if ax is None:
-        height = _SIDE + 3.2 * style.MM * (len(categories.cat.categories) + 1)
-        options: dict[str, Any] = {"figsize": (_SIDE, height), "layout": "constrained", "facecolor": "white"}
-        ax = plt.figure(**{**options, **kwargs}).add_subplot()
-    _draw(ax, places, categories)
+    height = style.ONE_COLUMN + 3.2 * style.MM * (len(categories.cat.categories) + 1)
+    ax = style.axes_for(ax, figsize, (style.ONE_COLUMN, height), show=show)
+    _draw(ax, places, categories, kwargs)
     ax.set(xlabel=titles[0], ylabel=titles[1], xticks=[], yticks=[])
     ax.set_title(f"{source.name}, {len(source):,} genes", fontsize=style.TEXT, color=style.INK, loc="left")
     style.tidy(ax)
     for axis in (ax.xaxis, ax.yaxis):
         axis.label.set(fontsize=style.SMALL, color=style.INK)
     name_places(ax, places[rows], label)
-    if save is not None:
-        ax.figure.figure.savefig(save, dpi=300, bbox_inches="tight")
-    if show:
-        plt.show()
+    style.finish(ax, show=show, save=save)
     return ax
 
 
@@ -158,19 +154,21 @@ def _places(source: KnowledgeSource, method: str, rng: RNGLike) -> tuple[NDArray
     return np.asarray(map_genes.fit_transform(components), dtype=np.float64), ("UMAP 1", "UMAP 2")
 
 
-def _draw(ax: Axes, places: NDArray[np.float64], categories: pd.Series) -> None:
+def _draw(ax: Axes, places: NDArray[np.float64], categories: pd.Series, given: dict[str, Any]) -> None:
     """Put the genes on the axes, grey ones below, and the legend beside them."""
     size = float(np.clip(6000 / len(places), 1.5, 16))
     codes = categories.cat.codes.to_numpy()
     grey = codes < 0
     x, y = places[grey].T
-    ax.scatter(x, y, s=size, color=_GREY, linewidth=0, zorder=1, rasterized=True, label=_OTHER)
+    common: dict[str, Any] = {"linewidth": 0, "rasterized": True}
+    ours = {"s": size, "color": _GREY, "zorder": 1, "label": _OTHER, **common}
+    ax.scatter(x, y, **style.look(ours, given, PathCollection))
     handles = []
     for code, name in enumerate(categories.cat.categories):
         here = codes == code
         x, y = places[here].T
-        look: dict[str, Any] = {"marker": MARKS[code], "color": COLOURS[code], "label": name}
-        ax.scatter(x, y, s=1.6 * size, linewidth=0, zorder=2, rasterized=True, **look)
+        ours = {"s": 1.6 * size, "marker": MARKS[code], "color": COLOURS[code], "zorder": 2, "label": name, **common}
+        ax.scatter(x, y, **style.look(ours, given, PathCollection))
         handles.append(_handle(MARKS[code], COLOURS[code], str(name)))
     if not handles:
         return

@@ -96,7 +96,7 @@ def read_prediction(adata: AnnData, perturbation: PerturbationLike, key: str | N
         The record is there, but no row of its layer was predicted.
     """
     wanted = Perturbation.parse(perturbation)
-    key = _find_key(adata, wanted, key)
+    key = find_key(adata, wanted, key)
     cells = get.predicted(adata, key)
     if cells.n_obs == 0:
         msg = f"No row of layers[{key!r}] is predicted: all are NaN. Predict again with sgp.tl.predict_perturbation."
@@ -149,6 +149,26 @@ def read_observation(observed: AnnData, prediction: Prediction, *, n_top: int) -
     return None
 
 
+def require_observation(observed: AnnData, prediction: Prediction, *, n_top: int) -> Observation:
+    """Read the observation as :func:`read_observation` does, and refuse where there is none.
+
+    Raises
+    ------
+    UnknownNameError
+        ``observed`` knows nothing of the perturbation.
+    """
+    observation = read_observation(observed, prediction, n_top=n_top)
+    if observation is None:
+        name, known = str(prediction.perturbation), known_responses(observed)
+        msg = (
+            f"observed has neither cells nor figures of {name}.{near_names(name, known)} It has: "
+            f"{listing(known) or 'no labelled perturbation'}. Pass observed= the cells of the experiment, and run "
+            "sgp.pp.setup_perturbations on them if their labels are not canonical."
+        )
+        raise UnknownNameError(msg)
+    return observation
+
+
 def origin(source: object) -> str:
     """Write modality and cell type of a setup or of the record of a prediction, without what is not known."""
     values = source if isinstance(source, Mapping) else vars(source) if source is not None else {}
@@ -169,7 +189,8 @@ def known_responses(observed: AnnData) -> list[str]:
     return sorted({*labels_of(observed), *_figure_names(observed)} - {_keys.CONTROL})
 
 
-def _find_key(adata: AnnData, wanted: Perturbation, key: str | None) -> str:
+def find_key(adata: AnnData, wanted: Perturbation, key: str | None) -> str:
+    """Return the key under which the prediction of a perturbation is stored."""
     records: Mapping[str, Any] = adata.uns.get(_keys.UNS, {}).get(_keys.PREDICTIONS, {})
     if key is None:
         keys = [k for k, record in records.items() if record.get("perturbation") == str(wanted)]

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import cbook
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
+from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Bbox, ScaledTranslation
+
+from .._io import atomic_file
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
 # Okabe and Ito (2008): told apart by people with any common colour vision deficiency
@@ -35,6 +49,7 @@ MM: Final = 1 / 25.4
 TWO_COLUMNS: Final = 175 * MM
 
 
+@lru_cache(maxsize=4096)
 def text_width(text: str, size: float, *, weight: str = "normal") -> float:
     """Return the width of one line of text in points, independent of any backend."""
     if not text.strip():
@@ -50,16 +65,26 @@ _HINTING: Final = 0.96
 
 
 def wrap(text: str, width: float, size: float) -> str:
-    """Break text into lines of at most ``width`` points; a single word that is longer has a line of its own."""
+    """Break text into lines of at most ``width`` points, between words, and within words longer than a line."""
     width *= _HINTING
     lines: list[str] = []
-    for word in text.split():
+    for word in (piece for whole in text.split() for piece in _pieces(whole, width, size)):
         longer = f"{lines[-1]} {word}" if lines else word
         if lines and text_width(longer, size) <= width:
             lines[-1] = longer
         else:
             lines.append(word)
     return "\n".join(lines)
+
+
+def _pieces(word: str, width: float, size: float) -> list[str]:
+    """Cut a word that is wider than a line into pieces that are not, such as the path of a model."""
+    pieces = [word]
+    while len(pieces[-1]) > 1 and text_width(pieces[-1], size) > width:
+        last = pieces.pop()
+        fits = next((n for n in range(len(last) - 1, 1, -1) if text_width(last[:n], size) <= width), 1)
+        pieces += [last[:fits], last[fits:]]
+    return pieces
 
 
 def width_in_points(ax: Axes) -> float:
@@ -91,3 +116,195 @@ def stacked_axes(n_rows: int, *, height: float = 75 * MM) -> tuple[Figure, list[
     """
     figure = Figure(figsize=(TWO_COLUMNS, n_rows * height), layout="constrained", facecolor="white")
     return figure, list(figure.subplots(n_rows, 1, squeeze=False).ravel())
+
+
+ONE_COLUMN: Final = 85 * MM
+
+DIVERGING: Final = LinearSegmentedColormap.from_list(
+    "scgenept_diverging",
+    (
+        *("#0C558E", "#3B679B", "#5A7AA8", "#758DB5", "#8FA1C2", "#A9B6CF", "#C3CBDC", "#DCE0E9"),
+        "#F6F6F6",
+        *("#EFDDD5", "#E6C4B4", "#DBAB94", "#CF9375", "#C27B57", "#B4633A", "#A44B1C", "#933200"),
+    ),
+)
+"""From the blue to the vermilion of Okabe and Ito through near white, in straight lines of CIELAB.
+
+Equal steps of a value are equal steps of lightness on both sides, so the size of a change is seen in grey print too.
+"""
+
+
+def axes_for(
+    ax: Axes | None, figsize: tuple[float, float] | None, default: tuple[float, float], *, show: bool | None
+) -> Axes:
+    """Return the axes given, or those of a new white figure, which pyplot knows of only where it will be seen.
+
+    That is with ``show=True``, and with ``show=None`` in a notebook or wherever else matplotlib draws by itself. A
+    figure that pyplot does not know goes away with its last name, so a loop over perturbations fills no memory.
+
+    Parameters
+    ----------
+    ax, figsize, show
+        As the figure's function was told.
+    default
+        Width and height of a new figure, inches.
+
+    Raises
+    ------
+    TypeError
+        There are axes and a size.
+    """
+    if ax is not None:
+        if figsize is not None:
+            msg = "With ax= no figure is made, so this has no place to go: figsize. Set it where the figure is made."
+            raise TypeError(msg)
+        return ax
+    options: dict[str, Any] = {"figsize": figsize or default, "layout": "constrained", "facecolor": "white"}
+    by_itself = mpl.is_interactive() or "inline" in str(mpl.get_backend())
+    if show or (show is None and by_itself):
+        return plt.figure(**options).add_subplot()
+    figure = Figure(**options)
+    FigureCanvasAgg(figure)
+    return figure.add_subplot()
+
+
+def finish(ax: Axes, *, show: bool | None, save: str | Path | None) -> None:
+    """Write the figure to a file, whole or not at all, and show it where that was asked for."""
+    if save is not None:
+        path = Path(save)
+        # matplotlib would add the ending to the temporary name
+        path = path if path.suffix else path.with_name(f"{path.name}.{mpl.rcParams['savefig.format']}")
+        with atomic_file(path) as work:
+            ax.figure.figure.savefig(work, dpi=300, bbox_inches="tight")
+    if show:
+        plt.show()
+
+
+def look(ours: Mapping[str, Any], given: Mapping[str, Any], artist: type[Artist]) -> dict[str, Any]:
+    """Return the options of an artist: ours, with the user's in their place whatever short name they go by."""
+    theirs = cbook.normalize_kwargs(dict(given), artist)
+    dropped = {"color", "facecolor", "edgecolor"} if {"c", "color"} & set(theirs) else set()
+    return {name: value for name, value in ours.items() if name not in dropped} | theirs
+
+
+def caption_below(ax: Axes, text: str, width: float) -> None:
+    """Write a caption below the scale of the x axis, flush with the axes, in lines of ``width`` points."""
+    ax.annotate(
+        wrap(text, width, SMALL),
+        (0, 0),
+        xycoords=("axes fraction", ax.xaxis.label),
+        xytext=(0, -4),
+        textcoords="offset points",
+        ha="left",
+        va="top",
+        fontsize=SMALL,
+        color=INK,
+        parse_math=False,
+        annotation_clip=False,
+        gid="caption",
+    )
+
+
+_HANDLE: Final = 1.9
+"""Room of a legend's mark and the gap after it, in sizes of its text."""
+_COLUMN_GAP: Final = 1.2
+"""Gap between columns of the legend, in sizes of its text."""
+
+
+def legend_above(ax: Axes, handles: Mapping[str, Artist], *, title: str, width: float, start: float = 4.0) -> None:
+    """Put a bold title and a legend above the axes, in as many columns as fit into their width.
+
+    Parameters
+    ----------
+    ax
+        Axes.
+    handles
+        Label -> what it looks like.
+    title
+        Text above it.
+    width
+        Of the axes, points.
+    start
+        Gap between axes and legend, points.
+    """
+    columns = [text_width(label, SMALL) + (_HANDLE + _COLUMN_GAP) * SMALL for label in handles]
+    in_one_row = sum(columns) - _COLUMN_GAP * SMALL <= width
+    legend = ax.legend(
+        list(handles.values()),
+        list(handles),
+        title=title,
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        bbox_transform=ax.transAxes + ScaledTranslation(0, start / 72, ax.figure.dpi_scale_trans),
+        ncols=len(handles) if in_one_row else max(1, int(width // max(columns, default=width))),
+        frameon=False,
+        fontsize=SMALL,
+        labelcolor=INK,
+        title_fontproperties={"size": TEXT, "weight": "bold"},
+        alignment="left",
+        borderpad=0,
+        borderaxespad=0,
+        handlelength=_HANDLE - 0.5,
+        handletextpad=0.5,
+        columnspacing=_COLUMN_GAP,
+    )
+    legend.get_title().set_color(INK)
+
+
+def few_ticks(ax: Axes) -> None:
+    """Leave room between the numbers of both scales, however narrow the axes."""
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
+
+
+def attach(ax: Axes, side: Literal["left", "top"], start: float, thickness: float) -> Axes:
+    """Return bare axes beside others, as long as these, which keep their distance and thickness in points.
+
+    Parameters
+    ----------
+    ax
+        Axes to stand beside.
+    side
+        Where.
+    start, thickness
+        Gap between the two, and size across it, points.
+    """
+    child = ax.inset_axes((0, 0, 1, 1))
+
+    def place(_: object, __: object) -> Bbox:
+        figure = ax.figure.figure
+        box, points = ax.get_position(), figure.get_size_inches() * 72
+        if side == "left":
+            right = box.x0 - start / points[0]
+            return Bbox([[right - thickness / points[0], box.y0], [right, box.y1]])
+        low = box.y1 + start / points[1]
+        return Bbox([[box.x0, low], [box.x1, low + thickness / points[1]]])
+
+    child.set_axes_locator(place)
+    child.set(xticks=[], yticks=[], facecolor="white")
+    child.spines[:].set_visible(False)
+    return child
+
+
+def shorten(text: str, width: float, size: float, *, weight: str = "normal") -> str:
+    """Take letters out of the middle until one line is at most ``width`` points: both ends of a name tell most."""
+    width *= _HINTING
+    kept = len(text)
+    short = text
+    while kept > 2 and text_width(short, size, weight=weight) > width:
+        kept -= 1
+        short = f"{text[: (kept + 1) // 2]}…{text[len(text) - kept // 2 :]}"
+    return short
+
+
+def break_name(name: str, width: float, size: float) -> str:
+    """Break a name with underscores into lines of at most ``width`` points, after an underscore."""
+    parts = [f"{part}_" for part in name.split("_")]
+    parts[-1] = parts[-1][:-1]
+    lines: list[str] = []
+    for part in parts:
+        if lines and text_width(lines[-1] + part, size) <= width * _HINTING:
+            lines[-1] += part
+        else:
+            lines.append(part)
+    return "\n".join(shorten(line, width, size) for line in lines)

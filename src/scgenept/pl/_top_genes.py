@@ -5,16 +5,15 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.transforms import ScaledTranslation
 
 from .. import _keys
-from .._errors import DataError, UnknownNameError, listing, near_names
+from .._errors import DataError
 from . import _style as style
-from ._responses import known_responses, origin, read_observation, read_prediction
+from ._captions import observed_by, predicted_by
+from ._responses import read_observation, read_prediction, require_observation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,12 +29,20 @@ _OFFSET: Final = 0.2
 """Distance of the observed and the predicted mark from the middle of a gene's place, in places."""
 _DOT: Final = 3.0
 """Size of the predicted mark, points."""
+_PREDICTED: Final[dict[str, Any]] = {
+    "linestyle": "none",
+    "marker": "o",
+    "markersize": _DOT,
+    "color": style.VERMILION,
+    "linewidth": style.LINE,
+    "capsize": 0,
+    "zorder": 4,
+    "label": "predicted",
+}
+"""Look of the predicted mean and its bar."""
+_SIZE: Final = (style.TWO_COLUMNS, 75 * style.MM)
 _DIAMOND: Final[dict[str, Any]] = {"markersize": 2.6, "markerfacecolor": "white", "markeredgewidth": style.LINE}
 """Look of the observed mean."""
-_HANDLE: Final = 1.9
-"""Room of a legend's mark and the gap after it, in sizes of its text."""
-_COLUMN_GAP: Final = 1.2
-"""Gap between columns of the legend, in sizes of its text."""
 _INTERVALS: Final = {
     "controls": "Interval: other draws of the {n} control cells; it knows nothing of the model's error.",
     "ensemble": "Interval: {n} models trained with different seeds.",
@@ -44,7 +51,7 @@ _INTERVALS: Final = {
 """What is said of an interval, by its source."""
 
 
-def top_genes(
+def top_genes(  # noqa: PLR0913  (where the data are, and where the figure goes)
     adata: AnnData,
     perturbation: PerturbationLike,
     *,
@@ -52,6 +59,7 @@ def top_genes(
     n_top: int = 20,
     key: str | None = None,
     ax: Axes | None = None,
+    figsize: tuple[float, float] | None = None,
     show: bool | None = None,
     save: str | Path | None = None,
     **kwargs: Any,
@@ -82,14 +90,17 @@ def top_genes(
         Which prediction, where several of the same perturbation are stored.
     ax
         Axes to draw on; its figure should have ``layout="constrained"``, which makes room for names and caption. A new
-        figure, 175 mm wide, otherwise.
+        figure otherwise.
+    figsize
+        Width and height of a new figure, inches; two columns of a journal (175 mm) by 75 mm otherwise, and
+        ``(85 / 25.4, 75 / 25.4)`` fits one.
     show
-        ``True`` calls ``matplotlib.pyplot.show``.
+        ``True`` calls ``matplotlib.pyplot.show``, ``False`` leaves pyplot out of it; otherwise the figure is shown
+        where matplotlib draws by itself, as in a notebook.
     save
         File to write the figure to, cropped, 300 dots per inch.
     **kwargs
-        To :func:`matplotlib.pyplot.figure` where ``ax`` is not given: ``figsize=(85 / 25.4, 75 / 25.4)`` fits one
-        column of a journal.
+        To :meth:`matplotlib.axes.Axes.errorbar` of the predicted means.
 
     Returns
     -------
@@ -118,33 +129,16 @@ def top_genes(
     if n_top < 1:
         msg = f"n_top must be at least 1; got {n_top}."
         raise DataError(msg)
-    if ax is not None and kwargs:
-        msg = f"With ax= no figure is made, so these have no place to go: {listing(kwargs)}."
-        raise TypeError(msg)
     prediction = read_prediction(adata, perturbation, key)
-    observation = read_observation(adata if observed is None else observed, prediction, n_top=n_top)
-    if observation is None and observed is not None:
-        name, known = str(prediction.perturbation), known_responses(observed)
-        msg = (
-            f"observed has neither cells nor figures of {name}.{near_names(name, known)} It has: "
-            f"{listing(known) or 'no labelled perturbation'}. Run sgp.pp.setup_perturbations on it if its labels "
-            "are not canonical."
-        )
-        raise UnknownNameError(msg)
+    if observed is None:
+        observation = read_observation(adata, prediction, n_top=n_top)
+    else:
+        observation = require_observation(observed, prediction, n_top=n_top)
     genes = _rank(prediction, observation)[:n_top]
-    if ax is None:
-        options = {
-            "figsize": (style.TWO_COLUMNS, 75 * style.MM),
-            "layout": "constrained",
-            "facecolor": "white",
-        } | kwargs
-        ax = plt.figure(**options).add_subplot()
-    _draw(ax, genes, prediction, observation)
+    ax = style.axes_for(ax, figsize, _SIZE, show=show)
+    _draw(ax, genes, prediction, observation, kwargs)
     _label(ax, genes, prediction, observation)
-    if save is not None:
-        ax.figure.figure.savefig(save, dpi=300, bbox_inches="tight")
-    if show:
-        plt.show()
+    style.finish(ax, show=show, save=save)
     return ax
 
 
@@ -154,7 +148,9 @@ def _rank(prediction: Prediction, observation: Observation | None) -> list[str]:
     return list(prediction.table["change"].abs().sort_values(ascending=False, kind="stable").index)
 
 
-def _draw(ax: Axes, genes: list[str], prediction: Prediction, observation: Observation | None) -> None:
+def _draw(
+    ax: Axes, genes: list[str], prediction: Prediction, observation: Observation | None, given: dict[str, Any]
+) -> None:
     """Put the marks on the axes: bands under targets, zero, observation, prediction."""
     places = np.arange(len(genes))
     for place in places[np.isin(genes, prediction.perturbation.genes)]:
@@ -167,13 +163,7 @@ def _draw(ax: Axes, genes: list[str], prediction: Prediction, observation: Obser
         places + (_OFFSET if observation is not None else 0),
         predicted["change"],
         yerr=_bars(genes, prediction),
-        fmt="o",
-        markersize=_DOT,
-        color=style.VERMILION,
-        linewidth=style.LINE,
-        capsize=0,
-        zorder=4,
-        label="predicted",
+        **style.look(_PREDICTED, given, Line2D),
     )
     ax.set_xlim(-0.6, len(genes) - 0.4)
 
@@ -241,7 +231,7 @@ def _label(ax: Axes, genes: list[str], prediction: Prediction, observation: Obse
 
 
 def _legend(ax: Axes, prediction: Prediction, observation: Observation | None, width: float) -> None:
-    """Put name of the perturbation and legend above the axes, in as many rows as the width asks for."""
+    """Put name of the perturbation and legend above the axes."""
     handles: dict[str, Artist] = {}
     diamond = partial(Line2D, [], [], color=style.BLUE, marker="D", **_DIAMOND)
     if observation is not None and observation.cells is not None:
@@ -252,28 +242,7 @@ def _legend(ax: Axes, prediction: Prediction, observation: Observation | None, w
     handles[f"predicted mean {_spread(prediction)}"] = Line2D(
         [], [], color=style.VERMILION, marker="o", markersize=_DOT, linewidth=style.LINE
     )
-    columns = [style.text_width(label, style.SMALL) + (_HANDLE + _COLUMN_GAP) * style.SMALL for label in handles]
-    in_one_row = sum(columns) - _COLUMN_GAP * style.SMALL <= width
-    legend = ax.legend(
-        list(handles.values()),
-        list(handles),
-        title=str(prediction.perturbation),
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-        bbox_transform=ax.transAxes + ScaledTranslation(0, 4 / 72, ax.figure.dpi_scale_trans),
-        ncols=len(handles) if in_one_row else max(1, int(width // max(columns))),
-        frameon=False,
-        fontsize=style.SMALL,
-        labelcolor=style.INK,
-        title_fontproperties={"size": style.TEXT, "weight": "bold"},
-        alignment="left",
-        borderpad=0,
-        borderaxespad=0,
-        handlelength=_HANDLE - 0.5,
-        handletextpad=0.5,
-        columnspacing=_COLUMN_GAP,
-    )
-    legend.get_title().set_color(style.INK)
+    style.legend_above(ax, handles, title=str(prediction.perturbation), width=width)
 
 
 def _spread(prediction: Prediction) -> str:
@@ -285,28 +254,19 @@ def _spread(prediction: Prediction) -> str:
 
 def _caption(genes: list[str], prediction: Prediction, observation: Observation | None) -> str:
     """Say what was predicted with what from what, and what the marks are."""
-    record = prediction.record
-    trained = origin(record)
-    simulated = prediction.n_simulated
-    kind = {0: "", prediction.n_cells: "simulated "}.get(simulated, f"({simulated} simulated) ")
-    model = f"{record.get('model', 'an unnamed model')}{f' (trained on {trained})' if trained else ''}"
-    sentences = [f"Predicted by {model} from {_cells(prediction.n_cells, f'{kind}control ')}."]
+    sentences = [predicted_by(prediction)]
     if observation is None:
         sentences += [f"Top {len(genes)} genes by size of the predicted change."]
     else:
-        number = _cells(observation.n_cells) if observation.n_cells else "an unrecorded number of cells"
         drawn = "; boxes: quartiles, whiskers: 5th to 95th percentile" if observation.cells is not None else ""
-        over = "" if observation.own_control else ", change over the input control cells"
         sentences += [
-            f"Observed: {number}{f' ({observation.origin})' if observation.origin else ''}{drawn}{over}.",
+            observed_by(observation, drawn),
             f"Top {len(genes)} genes by Welch's t of the observed cells against control.",
         ]
     if prediction.interval is not None:
-        sentences += [_INTERVALS[str(record[_keys.INTERVAL_SOURCE])].format(n=record["interval_n"])]
+        sentences += [
+            _INTERVALS[str(prediction.record[_keys.INTERVAL_SOURCE])].format(n=prediction.record["interval_n"])
+        ]
     if any(gene in prediction.perturbation.genes for gene in genes):
         sentences += ["Bold on grey: perturbed."]
     return " ".join(sentences)
-
-
-def _cells(number: int, kind: str = "") -> str:
-    return f"{number:,} {kind}cell{'' if number == 1 else 's'}"

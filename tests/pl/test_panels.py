@@ -1,0 +1,170 @@
+"""What the figures of several axes have in common: nobody's settings change, files appear whole, names fit."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+import scgenept as sgp
+from scgenept._errors import DataError
+from scgenept.pl import _panels, _style
+from tests.pl.reports import report_of, scored
+from tests.pl.test_calibration import report_of as intervals_of
+from tests.pl.test_split import screen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from scgenept.tl import IntervalReport, Report
+
+
+@pytest.fixture(autouse=True)
+def untouched() -> Iterator[None]:
+    before = dict(mpl.rcParams)
+    yield
+    plt.close("all")
+    assert dict(mpl.rcParams) == before
+
+
+@cache
+def reports() -> tuple[Report, IntervalReport]:
+    return report_of(scored()), intervals_of(["unseen_single"] * 3)
+
+
+def evaluation(**options: object) -> Figure:
+    return sgp.pl.evaluation(reports()[0], metrics="mse", by=None, **options).figure
+
+
+def calibration(**options: object) -> Figure:
+    return sgp.pl.calibration(reports()[1], **options).figure
+
+
+def split(**options: object) -> Figure:
+    adata = screen({"control": 3, "A": 3, "B": 3, "A+B": 3})
+    sgp.pp.split(adata, scheme="custom", test=["A+B"])
+    return sgp.pl.split(adata, **options).figure
+
+
+def training(**options: object) -> Figure:
+    return sgp.pl.training(pd.DataFrame({"epoch": [0, 1], "train_loss": [0.2, 0.1]}), **options).figure
+
+
+EACH = pytest.mark.parametrize("draw", [evaluation, calibration, split, training])
+
+
+@EACH
+def test_pyplot_knows_a_figure_only_where_it_is_shown(
+    draw: Callable[..., Figure], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[int] = []
+    monkeypatch.setattr(plt, "show", lambda: shown.extend(plt.get_fignums()))
+    draw()
+    draw(show=False)
+    assert plt.get_fignums() == shown == []
+    figure = draw(show=True)
+    assert len(shown) == 1
+    assert plt.figure(shown[0]) is figure
+
+
+def test_in_a_notebook_figures_appear_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mpl, "is_interactive", lambda: True)
+    figure = training()
+    assert [plt.figure(number) for number in plt.get_fignums()] == [figure]
+    training(show=False)
+    assert len(plt.get_fignums()) == 1
+
+
+@EACH
+def test_save_writes_the_figure(draw: Callable[..., Figure], tmp_path: Path) -> None:
+    draw(save=tmp_path / "figure")
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+    assert [file.name for file in tmp_path.iterdir()] == ["figure.png"]
+
+
+def test_files_appear_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "new folder" / "figure.svg"
+    training(save=path)
+    before = path.read_bytes()
+    assert b"<svg" in before
+
+    def fail(figure: Figure, target: Path, **_: object) -> None:
+        target.write_bytes(b"half of it")
+        raise OSError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Figure, "savefig", fail)
+        with pytest.raises(OSError):  # noqa: PT011
+            training(save=path)
+    with pytest.raises(ValueError, match="xyz"):
+        training(save=path.with_suffix(".xyz"))
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == ["figure.svg"]
+
+
+@EACH
+def test_too_narrow_is_an_error_that_says_how_wide(draw: Callable[..., Figure]) -> None:
+    with pytest.raises(DataError, match="width"):
+        draw(width=20)
+
+
+def test_layouts_of_the_user_do_not_move_what_is_placed() -> None:
+    with mpl.rc_context({"figure.autolayout": True, "figure.figsize": (1, 1), "axes.facecolor": "black"}):
+        panels = sgp.pl.calibration(reports()[1])
+        places = [ax.get_position().bounds for ax in panels.axes.values()]
+        panels.figure.draw_without_rendering()
+        assert [ax.get_position().bounds for ax in panels.axes.values()] == places
+        assert panels.figure.get_figwidth() == pytest.approx(175 / 25.4)
+        assert {mpl.colors.to_hex(ax.get_facecolor()) for ax in panels.axes.values()} == {"#ffffff"}
+
+
+NAMES = st.text("abcdefgh_-0123456789 ", min_size=1, max_size=60)
+
+
+@settings(deadline=None, max_examples=30)
+@given(NAMES, st.floats(15, 200))
+def test_shortened_names_fit_and_keep_both_ends(name: str, width: float) -> None:
+    short = _style.shorten(name, width, _style.SMALL)
+    if short == name:
+        return
+    assert _style.text_width(short, _style.SMALL) <= width
+    head, _, tail = short.partition("…")
+    assert name.startswith(head)
+    assert name.endswith(tail)
+    assert head
+
+
+def test_names_break_after_underscores() -> None:
+    name = "pearson_delta_ref_mean"
+    lines = _style.break_name(name, 55, _style.SMALL).split("\n")
+    assert "".join(lines) == name
+    assert len(lines) == 2
+    assert all(line.endswith("_") for line in lines[:-1])
+    assert _style.break_name(name, 500, _style.SMALL) == name
+    assert "…" in _style.break_name("interpolatedduplicate", 20, _style.SMALL)
+
+
+def test_captions_keep_every_word_and_fit() -> None:
+    words = ["Marks are means over perturbations,", "", "with a $ and", "averyveryverylongwordthatdoesnotfit."]
+    text = _panels.caption(words, 40)
+    assert text.split() == " ".join(words).split()
+    assert all(_style.text_width(line, _style.SMALL) <= 40 * _panels.POINTS for line in text.split("\n") if " " in line)
+    assert _panels.n_lines(text) == len(text.split("\n"))
+    assert _panels.n_lines("") == 0
+
+
+def test_panels_name_themselves() -> None:
+    panels = sgp.pl.calibration(reports()[1])
+    assert repr(panels) == "<2 panels: coverage, risk>"
+    assert list(panels.axes) == ["coverage", "risk"]
+    assert panels.figure.axes == list(panels.axes.values())
