@@ -190,7 +190,7 @@ def _read_labels(adata: AnnData, key: str) -> _Labels:
         raise DataError(msg)
     names = list(found)
     if wrong := [name for name in names if not isinstance(name, str)]:
-        msg = f"obs[{key!r}] holds labels that are not strings: {listing(map(repr, wrong))}."
+        msg = f"obs[{key!r}] holds labels that are not strings: {listing(map(repr, wrong))}. Convert it: .astype(str)."
         raise DataError(msg)
     return _Labels(names, codes)
 

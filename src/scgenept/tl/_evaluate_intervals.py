@@ -139,7 +139,10 @@ def evaluate_intervals(
     if unknown:
         notes.append(f"{len(unknown)} perturbations have targets unknown to {first.name}: {listing(unknown)}.")
     if not kept:
-        msg = f"{first.name} knows the targets of none of the {len(unknown)} test perturbations: {listing(unknown)}."
+        msg = (
+            f"{first.name} knows the targets of none of the {len(unknown)} test perturbations: {listing(unknown)}. "
+            "Use human gene symbols in the labels, or test others."
+        )
         raise DataError(msg)
     return fared(
         made,

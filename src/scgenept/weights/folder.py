@@ -161,7 +161,10 @@ def _read_genes(path: Path, config: NetworkConfig) -> tuple[Vocabulary, list[str
         rows = list(csv.DictReader(stream, delimiter="\t"))
     tokens = [row["gene"] for row in rows if row.get("token")]
     if len(tokens) != config.n_tokens or any(row["token"] != str(i) for i, row in enumerate(rows[: len(tokens)])):
-        msg = f"{path} names {len(tokens):,} tokens in order, the network has {config.n_tokens:,}: the file is damaged."
+        msg = (
+            f"{path} names {len(tokens):,} tokens in order, the network has {config.n_tokens:,}: the file is damaged. "
+            "Copy or save the model again."
+        )
         raise CheckpointError(msg)
     trained = sorted((int(row["position"]), row["gene"]) for row in rows if row["position"])
     control_mean = {row["gene"]: float(row["control_mean"]) for row in rows if row["control_mean"]}
