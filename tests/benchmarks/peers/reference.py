@@ -1,13 +1,14 @@
 """The original itself, from a checkout of its repository whose path is in ``SCGENEPT_REFERENCE``.
 
 Its packages have to be installed: scgpt 0.2.4, cell-gears, torch-geometric, matplotlib. torchtext, which no longer
-installs beside current torch and of which only the name of a class is needed, is replaced by an empty module where it
-is missing.
+installs beside current torch, and datasets are imported there and not used for the network: where they are missing,
+empty classes stand in for them.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import os
 import sys
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from scgenept.nn import Network
 
 VARIABLE = "SCGENEPT_REFERENCE"
+UNUSED = {"torchtext": ("torchtext", "torchtext.vocab", "torchtext._torchtext"), "datasets": ("datasets",)}
 
 
 class ReferenceMissingError(RuntimeError):
@@ -75,7 +77,7 @@ def _class_of(folder: Path) -> Any:
     if not (folder / "models" / "scGenePT.py").is_file():
         msg = f"{folder} holds no models/scGenePT.py"
         raise ReferenceMissingError(msg)
-    _replace_torchtext()
+    _stand_in_for_unused()
     sys.path.insert(0, str(folder))
     try:
         from models.scGenePT import scGenePT  # type: ignore[import-not-found]
@@ -85,11 +87,18 @@ def _class_of(folder: Path) -> Any:
     return scGenePT
 
 
-def _replace_torchtext() -> None:
-    try:
-        import torchtext as _torchtext  # type: ignore[import-not-found]  # noqa: F401
-    except Exception:  # its binary part fails in many ways  # noqa: BLE001
-        for name in ("torchtext", "torchtext.vocab", "torchtext._torchtext"):
-            sys.modules[name] = types.ModuleType(name)
-            sys.modules[name].Vocab = type("Vocab", (), {})  # type: ignore[attr-defined]
-        sys.modules["torchtext"].vocab = sys.modules["torchtext.vocab"]  # type: ignore[attr-defined]
+def _stand_in_for_unused() -> None:
+    """Put empty classes in the place of packages that are imported and not used here, where they are missing."""
+    for package, names in UNUSED.items():
+        if importlib.util.find_spec(package) is None:
+            for name in names:
+                module = types.ModuleType(name)
+                module.__getattr__ = _empty_class  # type: ignore[method-assign]
+                module.__path__ = []
+                sys.modules[name] = module
+
+
+def _empty_class(name: str) -> type:
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return type(name, (), {})
