@@ -19,6 +19,8 @@ from .measure import table
 from .measure.process import in_process
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .measure.machine import Machine
 
 
@@ -30,16 +32,26 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=10, help="leave out what would take longer (default: 10)")
+    parser.add_argument("--show", type=Path, help="print the tables of a file that --json wrote, and measure nothing")
     given = parser.parse_args(arguments)
+    if given.show:
+        earlier = json.loads(given.show.read_text())
+        print(describe(earlier["machine"]))
+        for name, found in earlier["cases"].items():
+            print(page(name, found, earlier["machine"]))
+        return
     repeats = min(2, given.repeats) if given.quick else given.repeats
     options = Options(quick=given.quick, device=given.device, repeats=repeats, minutes=given.minutes)
     machine = machines.measure(given.device, quick=given.quick)
-    print(describe(machine))
-    measured: dict[str, Any] = {"machine": machine, "options": vars(given) | {"json": str(given.json)}, "cases": {}}
+    print(describe(machine), flush=True)
+    measured: dict[str, Any] = {"machine": machine, "options": vars(given), "cases": {}}
     for name in given.case:
-        measured["cases"][name] = measure(name, options, machine)
-        if given.json:  # after each case, so that an interrupted run leaves what it has
-            given.json.write_text(json.dumps(measured, indent=1, default=str) + "\n")
+        measured["cases"][name] = found = []
+        for one in measure(name, options, machine):
+            found.append(one)
+            if given.json:  # each time, so that an interrupted run leaves what it has
+                given.json.write_text(json.dumps(measured, indent=1, default=str) + "\n")
+        print(page(name, found, machine), flush=True)
 
 
 def describe(machine: Machine) -> str:
@@ -49,26 +61,30 @@ def describe(machine: Machine) -> str:
     return "\n".join([text, *machine["notes"]])
 
 
-def measure(name: str, options: Options, machine: Machine) -> list[dict[str, Any]]:
-    """Run a case and print its table."""
+def measure(name: str, options: Options, machine: Machine) -> Iterator[dict[str, Any]]:
+    """Yield settings and result of each measurement of a case as they come."""
     case = importlib.import_module(f"tests.benchmarks.cases.{name}")
-    print(f"\n### {case.TITLE}\n", flush=True)
-    found, shown, notes = [], [], []
     for settings in case.plan(options, machine):
         if "skip" in settings:
             result: dict[str, Any] = {"skipped": settings["skip"]}
         else:
             print(f"{name}: {settings['label']}", file=sys.stderr, flush=True)
             result = case.measure(settings) if hasattr(case, "measure") else in_process(name, settings)
-        found.append({"settings": settings, "result": result})
+        yield {"settings": settings, "result": result}
+
+
+def page(name: str, found: list[dict[str, Any]], machine: Machine) -> str:
+    """Return title, table and notes of a case."""
+    case = importlib.import_module(f"tests.benchmarks.cases.{name}")
+    rows, notes = [], []
+    for settings, result in ((one["settings"], one["result"]) for one in found):
         if why := result.get("skipped") or result.get("failed"):
             notes.append(f"{settings['label']}: {'left out' if 'skipped' in result else 'FAILED'}: {why}")
             continue
-        shown += case.rows(settings, result, machine)
+        rows += case.rows(settings, result, machine)
         notes += [f"{settings['label']}: {note}" for note in result.get("notes", [])]
-    print(table.markdown(shown) if shown else "Nothing was measured.")
-    print("".join(f"\n- {note}" for note in dict.fromkeys(notes)), flush=True)
-    return found
+    text = table.markdown(rows) if rows else "Nothing was measured."
+    return "\n".join([f"\n### {case.TITLE}\n", text, "", *(f"- {note}" for note in dict.fromkeys(notes))])
 
 
 if __name__ == "__main__":

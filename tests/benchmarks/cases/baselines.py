@@ -45,7 +45,7 @@ def simulated(n_perturbations: int, n_genes: int) -> tuple[pd.DataFrame, pd.Seri
 
 
 def plan(options: Options, machine: Machine) -> list[dict[str, Any]]:
-    n_perturbations, n_genes = (60, 500) if options.quick else (200, 5000)
+    n_perturbations, n_genes = (30, 200) if options.quick else (200, 5000)
     label = f"{n_perturbations} x {n_genes:,}"
     return [{"label": label, "perturbations": n_perturbations, "genes": n_genes, "notes": []}]
 
