@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from .._errors import CheckpointError, listing
 from ..nn import LanguageSource, Network, NetworkConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from torch import Tensor
 
@@ -97,7 +98,7 @@ def build_network(
     CheckpointError
         A tensor is missing, misshapen or has no place; all are counted and five are named.
     """
-    with torch.device("meta"):
+    with torch.device("meta"), _NoDraws():
         network = Network(config)
     expected = network.state_dict()
     started = dict(tensors)
@@ -121,6 +122,17 @@ def build_network(
         raise CheckpointError(msg)
     network.load_state_dict({name: _as_float32(name, started[name]) for name in expected}, assign=True)
     return network.eval()
+
+
+class _NoDraws(TorchFunctionMode):
+    """Leaves tensors without a storage as they are: drawing normal numbers into one would load torch's compiler."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], _types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else (kwargs or {})["tensor"]
+        return func(*args, **(kwargs or {}))
 
 
 def describe(config: NetworkConfig) -> str:
