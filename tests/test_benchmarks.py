@@ -19,6 +19,7 @@ from scgenept.training.step import Batch, GeneRows, loss
 from tests.benchmarks import cuda
 from tests.benchmarks.cases import NAMES, Options
 from tests.benchmarks.cases.inputs import made_up_batch
+from tests.benchmarks.measure import machine as machines
 from tests.benchmarks.measure import memory, table
 from tests.benchmarks.measure.flop import floor_seconds, forward_flop, gene_flop, step_flop
 from tests.benchmarks.measure.process import ROOT, in_process
@@ -63,6 +64,12 @@ def test_the_published_size_takes_what_was_counted_elsewhere() -> None:
 def test_the_floor_is_the_larger_of_two() -> None:
     assert floor_seconds(2e11, 1e9, MACHINE) == 2
     assert floor_seconds(2e11, 4e10, MACHINE) == 4
+
+
+def test_the_peak_is_the_best_that_was_seen() -> None:
+    first = {"flops": {"float32": 1.0}, "best_shape": {"float32": "a"}, "bandwidth": 5.0}
+    machines.improve(first, {"flops": {"float32": 2.0}, "best_shape": {"float32": "b"}, "bandwidth": 4.0})  # type: ignore[arg-type]
+    assert first == {"flops": {"float32": 2.0}, "best_shape": {"float32": "b"}, "bandwidth": 5.0}
 
 
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors is in prototype stage")

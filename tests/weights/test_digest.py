@@ -84,6 +84,7 @@ def test_a_large_folder_is_checked_when_its_hash_is_used(
 ) -> None:
     whole, half = model.save(tmp_path / "whole"), model.save(tmp_path / "half", half=True)
     monkeypatch.setattr(folders, "CHECKED_BYTES", 0)
+    monkeypatch.setattr(mapped, "LARGE", 1 << 40)  # the system is slow to tell for each of many small tensors
     for path in (whole, half):
         again = load_folder(path)
         assert again.weight_hash == again.card.weights_sha256

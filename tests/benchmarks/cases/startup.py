@@ -27,7 +27,7 @@ STATEMENTS = (
 
 
 def plan(options: Options, machine: Machine) -> list[dict[str, Any]]:
-    return [{"label": "imports", "repeats": 3 if options.quick else 3 * options.repeats, "notes": []}]
+    return [{"label": "imports", "repeats": options.repeats if options.quick else 3 * options.repeats, "notes": []}]
 
 
 def run(settings: dict[str, Any]) -> dict[str, Any]:
