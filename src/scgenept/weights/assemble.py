@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
-
-import torch
-from torch.overrides import TorchFunctionMode
+from typing import TYPE_CHECKING
 
 from .._errors import CheckpointError, listing
 from ..nn import LanguageSource, Network, NetworkConfig
+from ..nn.unfilled import unfilled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from torch import Tensor
 
@@ -98,7 +96,7 @@ def build_network(
     CheckpointError
         A tensor is missing, misshapen or has no place; all are counted and five are named.
     """
-    with torch.device("meta"), _NoDraws():
+    with unfilled():
         network = Network(config)
     expected = network.state_dict()
     started = dict(tensors)
@@ -122,17 +120,6 @@ def build_network(
         raise CheckpointError(msg)
     network.load_state_dict({name: _as_float32(name, started[name]) for name in expected}, assign=True)
     return network.eval()
-
-
-class _NoDraws(TorchFunctionMode):
-    """Leaves tensors without a storage as they are: drawing normal numbers into one would load torch's compiler."""
-
-    def __torch_function__(
-        self, func: Callable[..., Any], _types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if getattr(func, "__module__", None) == "torch.nn.init":
-            return args[0] if args else (kwargs or {})["tensor"]
-        return func(*args, **(kwargs or {}))
 
 
 def describe(config: NetworkConfig) -> str:
