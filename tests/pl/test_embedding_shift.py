@@ -16,7 +16,7 @@ from scgenept import _keys
 from scgenept._errors import DataError
 from scgenept.pl import _style
 from tests.pl.conftest import PAIR
-from tests.pl.figure_checks import caption_of, require_room
+from tests.pl.figures import caption_of, require_room
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -15,7 +15,7 @@ import scgenept as sgp
 from scgenept._errors import DataError, UnknownNameError
 from scgenept.evaluation.calibration import REPLICATE
 from scgenept.pl import _style
-from tests.pl.rendered import caption_of, require_room
+from tests.pl.figures import caption_of, require_room
 from tests.pl.reports import BASELINES, SCORES, TEST, report_of, scored
 
 if TYPE_CHECKING:
@@ -109,8 +109,8 @@ def test_the_best_baseline_stands_out(panels: Panels) -> None:
         assert best(ax) == [max(others, key=others.get)]
         (model,) = [line for line in ax.lines if line.get_label() == "model"]
         (rival,) = [line for line in ax.lines if line.get_marker() == "D"]
-        assert to_hex(model.get_color()).upper() == _style.VERMILION
-        assert to_hex(rival.get_color()).upper() == _style.BLUE
+        assert to_hex(model.get_color()).upper() == _style.PREDICTED
+        assert to_hex(rival.get_color()).upper() == _style.OBSERVED
         lanes = [lane for _, lane in marks(ax).values()]
         assert sorted(lanes) == list(range(4))
         assert marks(ax)["model"][1] == 0

@@ -16,7 +16,7 @@ from scgenept import _keys
 from scgenept._errors import DataError, UnknownNameError
 from scgenept.pl import _style
 from tests.pl.conftest import PREDICTED
-from tests.pl.figure_checks import caption_of, require_room
+from tests.pl.figures import caption_of, require_room
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -78,7 +78,7 @@ def test_prediction_stands_under_the_observation(cells: AnnData) -> None:
     middles = [tick.get_loc() for tick in ax.yaxis.get_major_ticks()]
     np.testing.assert_allclose(middles, np.arange(len(PREDICTED)) + 0.5)
     strip = child(ax, "kind").collections[0]
-    assert [to_hex(c).upper() for c in strip.cmap.colors] == [_style.BLUE, _style.VERMILION]
+    assert [to_hex(c).upper() for c in strip.cmap.colors] == [_style.OBSERVED, _style.PREDICTED]
     caption = caption_of(ax)
     assert "the observed change stands above the predicted one" in caption
     assert "Predicted by test-model (trained on CRISPRa, K562)." in caption

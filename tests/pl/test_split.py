@@ -14,7 +14,7 @@ from scipy import sparse
 import scgenept as sgp
 from scgenept._errors import DataError
 from scgenept.pl import _style
-from tests.pl.rendered import caption_of, require_room
+from tests.pl.figures import caption_of, require_room
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -144,7 +144,7 @@ def test_rows_run_from_training_to_test(panels: Panels) -> None:
 def test_colours_are_told_apart_without_colour(panels: Panels) -> None:
     containers = {container.get_label(): container[0] for container in panels.axes["cells"].containers}
     colours = [to_hex(bar.get_facecolor()).upper() for bar in containers.values()]
-    assert colours == [_style.BLUE, _style.SKY, _style.VERMILION, _style.FAINT]
+    assert colours == [_style.OBSERVED, _style.SKY, _style.PREDICTED, _style.FAINT]
     assert [bool(bar.get_hatch()) for bar in containers.values()] == [False, False, True, False]
     assert [text.get_text() for text in panels.figure.legends[0].get_texts()] == list(STATES)
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 import scgenept as sgp
 from scgenept._errors import DataError
-from tests.pl.rendered import caption_of, require_room
+from tests.pl.figures import caption_of, require_room
 from tests.small import small_model
 
 if TYPE_CHECKING:
