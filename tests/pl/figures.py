@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.text import Annotation, Text
 
@@ -43,8 +42,8 @@ def numbers_of(ax: Axes) -> Iterator[Text]:
         yield axis.get_offset_text()
 
 
-def require_room(drawn: Axes | Figure, *, close: bool = True) -> None:
-    """No text leaves the figure, none meets another; the figure is closed afterwards."""
+def require_room(drawn: Axes | Figure) -> None:
+    """No text leaves the figure, none meets another."""
     figure = drawn.figure.figure if isinstance(drawn, Axes) else drawn
     figure.draw_without_rendering()
     texts = [text for text in texts_of(drawn) if text.get_visible() and text.get_text().strip()]
@@ -59,12 +58,10 @@ def require_room(drawn: Axes | Figure, *, close: bool = True) -> None:
         high = min(a.y1, b.y1) - max(a.y0, b.y0)
         # boxes of neighbouring lines, with room for letters that they do not have, may touch
         assert wide <= 1 or high <= max(1, 0.25 * min(a.height, b.height)), f"{first!r} meets {second!r}"
-    if close:
-        plt.close(figure)
 
 
 def _extent(text: Text) -> Bbox:
     """Without the arrow and the white ground of a name."""
     if isinstance(text, Annotation):
-        text.update_positions(text.figure.canvas.get_renderer())
+        text.update_positions(text.figure.figure._get_renderer())
     return Text.get_window_extent(text)
