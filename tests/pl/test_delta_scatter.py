@@ -122,8 +122,7 @@ def test_a_prediction_without_any_change_is_undefined(cells: AnnData) -> None:
     np.testing.assert_allclose(ax.collections[0].get_offsets()[:, 1], 0, atol=1e-6)
 
 
-@pytest.mark.parametrize(("width", "height"), [(85, 100), (175, 75)])
-@pytest.mark.parametrize("long", [False, True])
+@pytest.mark.parametrize(("width", "height", "long"), [(85, 100, True), (175, 75, False)])
 def test_text_has_room(cells: AnnData, width: int, height: int, long: bool) -> None:
     if long:
         cells.var_names = [

