@@ -16,7 +16,7 @@ from scgenept._errors import DataError
 from scgenept.evaluation.uncertainty import Intervals
 from scgenept.evaluation.uncertainty.measure import measure_intervals
 from scgenept.pl import _style
-from tests.pl.rendered import caption_of, require_room
+from tests.pl.figures import caption_of, require_room
 
 if TYPE_CHECKING:
     from scgenept.evaluation.uncertainty import IntervalReport
@@ -136,7 +136,7 @@ def test_several_reports_are_compared_over_all_perturbations(report: IntervalRep
         np.testing.assert_allclose(points[1], of.summary.query("stratum == 'all'")["coverage"])
         assert len(lines(panels.axes["risk"], name)) == 1
     colours = {line.get_label(): to_hex(line.get_color()).upper() for line in panels.axes["coverage"].lines}
-    assert (colours["conformal"], colours["controls"]) == (_style.BLUE, _style.VERMILION)
+    assert (colours["conformal"], colours["controls"]) == _style.CATEGORIES[:2]
     assert "controls: conformal intervals, 15 test perturbations" in caption_of(panels.figure)
 
 
@@ -163,7 +163,7 @@ def test_wishes_reach_what_is_of_all_perturbations(report: IntervalReport) -> No
 def test_text_never_overlaps(report: IntervalReport, width: int, kind: str) -> None:
     long = "intervals of scgenept_go_c_gpt_concat_finetuned_on_norman_seed_17"
     drawn = {"strata": report, "one": report_of(["unseen_single"]), "several": {long: report, "$x_1$": report}}[kind]
-    panels = sgp.pl.calibration(drawn, width=width)
+    panels = sgp.pl.calibration(drawn, figsize=(width / 25.4, None))
     require_room(panels.figure)
     assert panels.figure.get_figwidth() == pytest.approx(width / 25.4)
 

@@ -16,11 +16,9 @@ from scgenept import _keys
 from scgenept._errors import DataError, UnknownNameError
 from scgenept.pl import _style
 from tests.pl.conftest import PAIR
-from tests.pl.figure_checks import caption_of, require_room
+from tests.pl.figures import caption_of, require_room
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from anndata import AnnData
 
 
@@ -124,8 +122,7 @@ def test_a_prediction_without_any_change_is_undefined(cells: AnnData) -> None:
     np.testing.assert_allclose(ax.collections[0].get_offsets()[:, 1], 0, atol=1e-6)
 
 
-@pytest.mark.parametrize(("width", "height"), [(85, 100), (175, 75)])
-@pytest.mark.parametrize("long", [False, True])
+@pytest.mark.parametrize(("width", "height", "long"), [(85, 100, True), (175, 75, False)])
 def test_text_has_room(cells: AnnData, width: int, height: int, long: bool) -> None:
     if long:
         cells.var_names = [
@@ -157,32 +154,6 @@ def test_options_go_to_the_points(cells: AnnData) -> None:
     assert ax.collections[0].get_sizes().tolist() == [2]
     with pytest.raises(TypeError, match="no place to go: figsize"):
         sgp.pl.delta_scatter(cells, PAIR, ax=ax, figsize=(1, 1))
-
-
-def test_saving_showing_and_pyplot(cells: AnnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: list[bool] = []
-    monkeypatch.setattr(plt, "show", lambda: shown.append(True))
-    sgp.pl.delta_scatter(cells, PAIR, save=tmp_path / "new" / "a.pdf")
-    sgp.pl.delta_scatter(cells, PAIR, save=tmp_path / "new" / "b", show=False)
-    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["a.pdf", "b.png"]
-    assert plt.get_fignums() == []
-    assert shown == []
-    sgp.pl.delta_scatter(cells, PAIR, show=True)
-    assert shown == [True]
-    assert len(plt.get_fignums()) == 1
-    monkeypatch.setattr(_style.mpl, "is_interactive", lambda: True)
-    sgp.pl.delta_scatter(cells, PAIR)
-    sgp.pl.delta_scatter(cells, PAIR, show=False)
-    assert len(plt.get_fignums()) == 2
-
-
-def test_a_figure_that_cannot_be_written_leaves_the_old_one(cells: AnnData, tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(b"old")
-    ax = sgp.pl.delta_scatter(cells, PAIR)
-    ax.figure.savefig = lambda *_, **__: (_ for _ in ()).throw(OSError("full"))
-    with pytest.raises(OSError, match="full"):
-        _style.finish(ax, show=None, save=tmp_path / "a.png")
-    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
 
 
 def test_wrong_input(cells: AnnData) -> None:

@@ -16,7 +16,7 @@ from scgenept import _keys
 from scgenept._errors import DataError
 from scgenept.pl import _style
 from tests.pl.conftest import PAIR
-from tests.pl.figure_checks import caption_of, require_room
+from tests.pl.figures import caption_of, require_room
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -109,8 +109,7 @@ def test_one_cell(cells: AnnData) -> None:
         require_room(ax)
 
 
-@pytest.mark.parametrize(("width", "height"), [(85, 95), (175, 80)])
-@pytest.mark.parametrize("basis", ["pca", "umap"])
+@pytest.mark.parametrize(("width", "height", "basis"), [(85, 95, "umap"), (175, 80, "pca")])
 def test_text_has_room(embedded: AnnData, width: int, height: int, basis: str) -> None:
     embedded.uns[_keys.UNS][_keys.PREDICTIONS][PAIR]["model"] = "a_very_long_model_name_" * 3
     size = (width * _style.MM, height * _style.MM)

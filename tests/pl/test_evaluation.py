@@ -15,7 +15,7 @@ import scgenept as sgp
 from scgenept._errors import DataError, UnknownNameError
 from scgenept.evaluation.calibration import REPLICATE
 from scgenept.pl import _style
-from tests.pl.rendered import caption_of, require_room
+from tests.pl.figures import caption_of, require_room
 from tests.pl.reports import BASELINES, SCORES, TEST, report_of, scored
 
 if TYPE_CHECKING:
@@ -109,8 +109,8 @@ def test_the_best_baseline_stands_out(panels: Panels) -> None:
         assert best(ax) == [max(others, key=others.get)]
         (model,) = [line for line in ax.lines if line.get_label() == "model"]
         (rival,) = [line for line in ax.lines if line.get_marker() == "D"]
-        assert to_hex(model.get_color()).upper() == _style.VERMILION
-        assert to_hex(rival.get_color()).upper() == _style.BLUE
+        assert to_hex(model.get_color()).upper() == _style.PREDICTED
+        assert to_hex(rival.get_color()).upper() == _style.BASELINE
         lanes = [lane for _, lane in marks(ax).values()]
         assert sorted(lanes) == list(range(4))
         assert marks(ax)["model"][1] == 0
@@ -196,7 +196,7 @@ def test_one_perturbation_has_no_bars() -> None:
 def test_text_never_overlaps_where_it_is_crowded(width: int, scale: str) -> None:
     made = scored(judged=("model", LONG, "$m_1$"), baselines=MANY)
     halves = made.halves | {"gp": np.full_like(made.halves["gp"], np.nan), "rf": made.halves["rf"] - 30}
-    panels = sgp.pl.evaluation(report_of(replace(made, halves=halves)), width=width, scale=scale)
+    panels = sgp.pl.evaluation(report_of(replace(made, halves=halves)), figsize=(width / 25.4, None), scale=scale)
     assert len({stratum for _, stratum in panels.axes}) == 6
     require_room(panels.figure)
     assert panels.figure.get_figwidth() == pytest.approx(width / 25.4)
@@ -206,9 +206,11 @@ def test_text_never_overlaps_where_it_is_crowded(width: int, scale: str) -> None
 
 @pytest.mark.parametrize("width", [85, 175])
 def test_text_never_overlaps_where_there_is_little(made: Scored, width: int) -> None:
-    require_room(sgp.pl.evaluation(report_of(made), width=width, by=None, metrics="mse").figure)
+    require_room(sgp.pl.evaluation(report_of(made), figsize=(width / 25.4, None), by=None, metrics="mse").figure)
     alone = scored(baselines=("mean",))
-    require_room(sgp.pl.evaluation(report_of(alone), width=width, metrics="pearson_delta_ref_mean").figure)
+    require_room(
+        sgp.pl.evaluation(report_of(alone), figsize=(width / 25.4, None), metrics="pearson_delta_ref_mean").figure
+    )
 
 
 def test_wishes_reach_the_marks_of_what_is_judged_only(made: Scored) -> None:
@@ -232,7 +234,11 @@ def test_a_stored_report_will_do(made: Scored, panels: Panels) -> None:
         (DataError, "metrics is empty: name one of", {"metrics": []}),
         (UnknownNameError, "scale='raw' does not exist: 'calibrated', 'value'", {"scale": "raw"}),
         (UnknownNameError, "by='size' does not exist", {"by": "size"}),
-        (DataError, r"4 scores need width=\d+ mm", {"metrics": "all", "width": 62}),
+        (
+            DataError,
+            r"4 scores need a figsize of a width of \d\.\d inches",
+            {"metrics": "all", "figsize": (62 / 25.4, None)},
+        ),
     ],
 )
 def test_wrong_wishes(made: Scored, error: type[Exception], match: str, options: dict) -> None:

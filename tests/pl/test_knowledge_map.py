@@ -19,7 +19,6 @@ from matplotlib.text import Text
 import scgenept as sgp
 from scgenept._errors import DataError, UnknownGeneError, UnknownNameError
 from scgenept.knowledge import KnowledgeSource
-from scgenept.pl import _knowledge_map
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,7 +134,3 @@ def test_bad_input(source: KnowledgeSource) -> None:
     with pytest.raises(DataError, match="three genes"):
         sgp.pl.knowledge_map(KnowledgeSource("two", ["A", "B"], np.eye(2)))
     assert plt.get_fignums() == []
-
-
-def test_marks_and_colours_go_together() -> None:
-    assert len(_knowledge_map.COLOURS) == len(_knowledge_map.MARKS) == len(set(_knowledge_map.COLOURS))

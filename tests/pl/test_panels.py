@@ -12,29 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 mpl.use("Agg")
-import matplotlib.pyplot as plt
-from matplotlib.figure import Figure
 
 import scgenept as sgp
 from scgenept._errors import DataError
 from scgenept.pl import _panels, _style
+from tests.pl.figures import require_room
 from tests.pl.reports import report_of, scored
 from tests.pl.test_calibration import report_of as intervals_of
 from tests.pl.test_split import screen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable
+
+    from matplotlib.figure import Figure
 
     from scgenept.tl import IntervalReport, Report
-
-
-@pytest.fixture(autouse=True)
-def untouched() -> Iterator[None]:
-    before = dict(mpl.rcParams)
-    yield
-    plt.close("all")
-    assert dict(mpl.rcParams) == before
 
 
 @cache
@@ -64,58 +56,9 @@ EACH = pytest.mark.parametrize("draw", [evaluation, calibration, split, training
 
 
 @EACH
-def test_pyplot_knows_a_figure_only_where_it_is_shown(
-    draw: Callable[..., Figure], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shown: list[int] = []
-    monkeypatch.setattr(plt, "show", lambda: shown.extend(plt.get_fignums()))
-    draw()
-    draw(show=False)
-    assert plt.get_fignums() == shown == []
-    figure = draw(show=True)
-    assert len(shown) == 1
-    assert plt.figure(shown[0]) is figure
-
-
-def test_in_a_notebook_figures_appear_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mpl, "is_interactive", lambda: True)
-    figure = training()
-    assert [plt.figure(number) for number in plt.get_fignums()] == [figure]
-    training(show=False)
-    assert len(plt.get_fignums()) == 1
-
-
-@EACH
-def test_save_writes_the_figure(draw: Callable[..., Figure], tmp_path: Path) -> None:
-    draw(save=tmp_path / "figure")
-    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
-    assert [file.name for file in tmp_path.iterdir()] == ["figure.png"]
-
-
-def test_files_appear_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "new folder" / "figure.svg"
-    training(save=path)
-    before = path.read_bytes()
-    assert b"<svg" in before
-
-    def fail(figure: Figure, target: Path, **_: object) -> None:
-        target.write_bytes(b"half of it")
-        raise OSError
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Figure, "savefig", fail)
-        with pytest.raises(OSError):  # noqa: PT011
-            training(save=path)
-    with pytest.raises(ValueError, match="xyz"):
-        training(save=path.with_suffix(".xyz"))
-    assert path.read_bytes() == before
-    assert [file.name for file in path.parent.iterdir()] == ["figure.svg"]
-
-
-@EACH
 def test_too_narrow_is_an_error_that_says_how_wide(draw: Callable[..., Figure]) -> None:
     with pytest.raises(DataError, match="width"):
-        draw(width=20)
+        draw(figsize=(1, None))
 
 
 def test_layouts_of_the_user_do_not_move_what_is_placed() -> None:
@@ -155,8 +98,8 @@ def test_names_break_after_underscores() -> None:
 
 
 def test_captions_keep_every_word_and_fit() -> None:
-    words = ["Marks are means over perturbations,", "", "with a $ and", "averyveryverylongwordthatdoesnotfit."]
-    text = _panels.caption(words, 40)
+    words = ["Marks are means over perturbations,", "", "with a $ and", "averylongword."]
+    text = _panels.caption(words, 42)
     assert text.split() == " ".join(words).split()
     assert all(_style.text_width(line, _style.SMALL) <= 40 * _panels.POINTS for line in text.split("\n") if " " in line)
     assert _panels.n_lines(text) == len(text.split("\n"))
@@ -168,3 +111,18 @@ def test_panels_name_themselves() -> None:
     assert repr(panels) == "<2 panels: coverage, risk>"
     assert list(panels.axes) == ["coverage", "risk"]
     assert panels.figure.axes == list(panels.axes.values())
+
+
+def test_a_height_is_kept_or_refused() -> None:
+    for draw in (evaluation, calibration, split, training):
+        natural = draw(figsize=(4, None), show=False).get_size_inches()
+        assert natural[0] == pytest.approx(4)
+        figure = draw(figsize=(4, natural[1] + 1), show=False)
+        assert figure.get_size_inches() == pytest.approx([4, natural[1] + 1])
+        require_room(figure)
+        with pytest.raises(DataError, match="a height of 0.5 inches does not suffice. Take"):
+            draw(figsize=(4, 0.5))
+
+
+def test_marks_and_colours_go_together() -> None:
+    assert len(_style.CATEGORIES) == len(_style.MARKS) == len(set(_style.CATEGORIES))

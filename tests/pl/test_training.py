@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 import scgenept as sgp
 from scgenept._errors import DataError
-from tests.pl.rendered import caption_of, require_room
+from tests.pl.figures import caption_of, require_room
 from tests.small import small_model
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def test_text_never_overlaps(width: int, n: int) -> None:
     name = "scgenept_go_c_gpt_concat_finetuned_on_norman_seed_17_$x_1$"
     facts = card(history=losses(n, start=2).to_dict(orient="records"), best_epoch=0)
     model = SimpleNamespace(card=SimpleNamespace(name=name, training=facts))
-    require_room(sgp.pl.training(model, width=width).figure)
+    require_room(sgp.pl.training(model, figsize=(width / 25.4, None)).figure)
 
 
 @pytest.mark.parametrize("scale", [1e-7, 1.0, 1e5])
@@ -162,9 +162,10 @@ def test_on_axes_of_the_user() -> None:
     assert sgp.pl.training(losses(), ax=first) is first
     sgp.pl.training(losses(3), ax=second)
     assert figure.axes == [first, second]
-    assert " ".join(first.get_xlabel().split()).startswith("epoch 12 epochs.")
+    assert caption_of(first).startswith("12 epochs.")
     assert next(text.get_text() for text in first.get_legend().get_texts()) == "training"
-    require_room(figure)
+    for ax in figure.axes:
+        require_room(ax)
 
 
 def test_wishes_reach_the_validation_loss() -> None:

@@ -80,7 +80,7 @@ def _observed(figures: AnnData) -> Observed:
 
 def _draw(cells: AnnData, observed: AnnData, path: Path) -> None:
     from ..pl import top_genes
-    from ..pl._style import stacked_axes
+    from ..pl._figures import stacked_axes
 
     figure, axes = stacked_axes(len(PAIRS))
     for ax, pair in zip(axes, PAIRS, strict=True):

@@ -14,7 +14,6 @@ from ..evaluation.scores import aurc, risk_coverage
 from ..evaluation.uncertainty import IntervalReport
 from ..evaluation.uncertainty.conformal import ALL
 from . import _style as style
-from ._knowledge_map import COLOURS, MARKS
 from ._panels import (
     LEGEND_LINE,
     MARGIN,
@@ -22,11 +21,11 @@ from ._panels import (
     TEXT_LINE,
     Panels,
     caption,
-    hand_over,
     legend_rows,
-    merged,
     n_lines,
     new_page,
+    page_size,
+    stretched,
 )
 
 if TYPE_CHECKING:
@@ -34,10 +33,14 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
+    from ._figures import Figsize
+
 _SIDE_BY_SIDE: Final = 120.0
 """Width from which the two panels stand beside each other, millimetres."""
 _HEIGHT: Final = 48.0
 """Of a panel, millimetres."""
+_LEAST: Final = 20.0
+"""Lowest panel, millimetres."""
 _LEFT: Final = 11.5
 """Room of the vertical scale, millimetres."""
 _BELOW: Final = 9.0
@@ -57,14 +60,13 @@ _SOURCES: Final = {
     "ensemble": "intervals of an ensemble",
 }
 """How a caption calls the source of intervals."""
-_DASHED: Final = (0, (3, 2))
 _DOTTED: Final = (0, (1, 1.5))
 
 
 def calibration(
     report: IntervalReport | Mapping[str, IntervalReport],
     *,
-    width: float = 175.0,
+    figsize: Figsize | None = None,
     show: bool | None = None,
     save: str | Path | None = None,
     **kwargs: Any,
@@ -85,10 +87,12 @@ def calibration(
     report
         What :func:`scgenept.tl.evaluate_intervals` returns, or a mapping from names to several, to compare sources of
         intervals or models. One report is drawn by stratum, several over all perturbations.
-    width
-        Of the figure, millimetres: 85 is one column of a journal, with the panels below each other, 175 two.
+    figsize
+        Width and height of a new figure, inches; a height of ``None`` follows. Two columns of a journal (175 mm)
+        otherwise; in one (85 mm) the panels stand below each other.
     show
-        ``True`` calls ``matplotlib.pyplot.show``.
+        ``True`` calls ``matplotlib.pyplot.show``; ``False`` keeps the figure out of pyplot. Otherwise it waits there,
+        as any figure of pyplot, unless ``save`` is given.
     save
         File to write the figure to, cropped, 300 dots per inch.
     **kwargs
@@ -119,31 +123,34 @@ def calibration(
     """
     reports = _reports(report)
     series = _series(reports)
+    width, wanted = page_size(figsize, style.TWO_COLUMNS)
     room = (width - 2 * MARGIN) * POINTS - 14 * style.SMALL
     labels = [f"{style.shorten(name, room, style.SMALL)} (n = {table['n'].iloc[0]})" for name, table in series.items()]
     looks = _looks(series, kwargs)
     handles = [Line2D([], [], **look | {"linestyle": "none"}) for look in looks]
     handles.append(Line2D([], [], color=style.INK, markerfacecolor="white", **_OPEN))
     labels.append("the 20 genes that change most")
-    text = caption(_sentences(reports), width - 2 * MARGIN)
+    text = caption(_sentences(reports), width)
     beside = width >= _SIDE_BY_SIDE
     side = (width - 2 * _LEFT - 4 * MARGIN) / 2 if beside else width - _LEFT - 3 * MARGIN
-    top = 2.5 * MARGIN + LEGEND_LINE * legend_rows(labels, width - 2 * MARGIN) + TEXT_LINE
-    step = _HEIGHT + _BELOW + (0 if beside else TEXT_LINE)
-    bottom = top + step * (1 if beside else 2) - (0 if beside else TEXT_LINE)
-    page = new_page(width, bottom + TEXT_LINE * n_lines(text) + 2 * MARGIN, show=show)
-    page.legend(handles, labels, left=MARGIN, top=MARGIN, width=width - 2 * MARGIN)
-    x = MARGIN + _LEFT
-    axes = {
-        "coverage": page.axes(x, top, side, _HEIGHT),
-        "risk": page.axes(x + side + _LEFT + MARGIN, top, side, _HEIGHT)
-        if beside
-        else page.axes(x, top + step, side, _HEIGHT),
-    }
-    _coverage(axes["coverage"], series, looks)
-    _risk(axes["risk"], reports, looks)
-    page.text(MARGIN, bottom + MARGIN, text)
-    hand_over(page.figure, save=save, show=show)
+    top = 2.5 * MARGIN + LEGEND_LINE * legend_rows(labels, width) + TEXT_LINE
+    rows = 1 if beside else 2
+    others = top + _BELOW * rows + TEXT_LINE * (rows - 1 + n_lines(text)) + 2 * MARGIN
+    height = stretched(wanted, others, _HEIGHT * rows, _LEAST * rows) / rows
+    step = height + _BELOW + TEXT_LINE
+    bottom = top + step * rows - TEXT_LINE
+    with new_page(width, others + height * rows, show=show, save=save) as page:
+        page.legend(handles, labels)
+        x = MARGIN + _LEFT
+        axes = {
+            "coverage": page.axes(x, top, side, height),
+            "risk": page.axes(x + side + _LEFT + MARGIN, top, side, height)
+            if beside
+            else page.axes(x, top + step, side, height),
+        }
+        _coverage(axes["coverage"], series, looks)
+        _risk(axes["risk"], reports, looks)
+        page.caption(bottom + MARGIN, text)
     return Panels(page.figure, axes)
 
 
@@ -159,8 +166,8 @@ def _reports(report: object) -> dict[str, IntervalReport]:
     if not found:
         msg = "The mapping is empty: give a name to each result of sgp.tl.evaluate_intervals."
         raise DataError(msg)
-    if len(found) > len(COLOURS):
-        msg = f"{len(found)} reports are more than the {len(COLOURS)} that colours tell apart: compare fewer."
+    if len(found) > len(style.CATEGORIES):
+        msg = f"{len(found)} reports are more than the {len(style.CATEGORIES)} that colours tell apart: compare fewer."
         raise DataError(msg)
     if wrong := [type(value).__name__ for value in found.values() if not isinstance(value, IntervalReport)]:
         msg = (
@@ -185,8 +192,8 @@ def _series(reports: dict[str, IntervalReport]) -> dict[str, pd.DataFrame]:
     strata = [ALL, *(stratum for stratum in strata if stratum != ALL)]
     if len(strata) == 2:
         strata = [ALL]
-    if len(strata) > len(COLOURS):
-        msg = f"{len(strata) - 1} strata are more than the {len(COLOURS) - 1} that colours tell apart."
+    if len(strata) > len(style.CATEGORIES):
+        msg = f"{len(strata) - 1} strata are more than the {len(style.CATEGORIES) - 1} that colours tell apart."
         raise DataError(msg)
     return {
         (name if stratum == ALL else stratum): report.summary[report.summary["stratum"] == stratum]
@@ -197,12 +204,12 @@ def _series(reports: dict[str, IntervalReport]) -> dict[str, pd.DataFrame]:
 def _looks(series: dict[str, pd.DataFrame], kwargs: dict[str, Any]) -> list[dict[str, Any]]:
     """Return a colour and a mark for each line; what is over all perturbations takes the user's wishes."""
     single = next(iter(series)) == ALL
-    colours = [style.INK, *COLOURS] if single else list(COLOURS)
-    marks = ["o", *MARKS[1:]] if single else list(MARKS)
+    colours = [style.INK, *style.CATEGORIES] if single else list(style.CATEGORIES)
+    marks = ["o", *style.MARKS[1:]] if single else list(style.MARKS)
     looks = []
     for i in range(len(series)):
         look = {"color": colours[i], "marker": marks[i], "markersize": 3.0, "markeredgewidth": 0.0}
-        looks.append(merged(look, kwargs, Line2D) if i == 0 or not single else look)
+        looks.append(style.look(look, kwargs, Line2D) if i == 0 or not single else look)
     return looks
 
 
@@ -216,7 +223,13 @@ def _coverage(ax: Axes, series: dict[str, pd.DataFrame], looks: list[dict[str, A
     for place, level in enumerate(levels):
         ends = [place - reach, place + reach]
         ax.plot(
-            ends, [level, level], color=style.INK, linewidth=style.LINE, linestyle=_DASHED, zorder=1, label="_promised"
+            ends,
+            [level, level],
+            color=style.INK,
+            linewidth=style.LINE,
+            linestyle=style.DASHED,
+            zorder=1,
+            label="_promised",
         )
     single = next(iter(series)) == ALL
     for i, (name, table, look) in enumerate(zip(series, tables, looks, strict=True)):
@@ -255,7 +268,7 @@ def _risk(ax: Axes, reports: dict[str, IntervalReport], looks: list[dict[str, An
         confidence, error = _of_perturbations(report)
         for values, line, label, wide in (
             (-error, _DOTTED, "_oracle", 1.0),
-            (np.zeros(len(error)), _DASHED, "_nothing", style.FRAME),
+            (np.zeros(len(error)), style.DASHED, "_nothing", style.FRAME),
         ):
             curve = risk_coverage(values, error)
             ax.plot(curve["coverage"], curve["risk"], color=look["color"], linewidth=wide, linestyle=line, label=label)
@@ -278,9 +291,9 @@ def _of_perturbations(report: IntervalReport) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _words(ax: Axes, x: str, y: str, name: str) -> None:
-    ax.set_xlabel(x, fontsize=style.SMALL, color=style.INK, labelpad=2)
-    ax.set_ylabel(y, fontsize=style.SMALL, color=style.INK, labelpad=2)
-    ax.set_title(name, fontsize=style.TEXT, fontweight="bold", color=style.INK, loc="left", pad=3)
+    ax.set_xlabel(x, **style.WORDS, labelpad=2)
+    ax.set_ylabel(y, **style.WORDS, labelpad=2)
+    ax.set_title(name, fontweight="bold", loc="left", pad=3, **style.WORDS)
 
 
 def _sentences(reports: dict[str, IntervalReport]) -> list[str]:

@@ -14,6 +14,7 @@ from ..evaluation.scores.correlations import pearson_delta
 from . import _style as style
 from ._captions import observed_by, predicted_by
 from ._changes import References, observed_changes, references, require_finite
+from ._figures import on_axes
 from ._labels import label_points
 from ._responses import read_prediction, require_observation
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ..perturbation import PerturbationLike
+    from ._figures import Figsize
     from ._responses import Observation, Prediction
 
 _N_TOP: Final = 20
@@ -41,7 +43,7 @@ def delta_scatter(  # noqa: PLR0913  (where the data are, and where the figure g
     n_label: int = 10,
     key: str | None = None,
     ax: Axes | None = None,
-    figsize: tuple[float, float] | None = None,
+    figsize: Figsize | None = None,
     show: bool | None = None,
     save: str | Path | None = None,
     **kwargs: Any,
@@ -50,7 +52,7 @@ def delta_scatter(  # noqa: PLR0913  (where the data are, and where the figure g
 
     Both axes have the same limits, so that a prediction that is right in direction and too small in size is seen to
     be so: it lies flat under the dashed line on which prediction and observation agree. The top 20 genes by Welch's t
-    of the observed cells against control are coloured and the first of them are named; perturbed genes that are
+    of the observed cells against control are dark and the first of them are named; perturbed genes that are
     measured have a square around them and a name in bold. A name that finds no room is left out.
 
     The caption has Pearson delta over all genes and over the top 20
@@ -74,12 +76,13 @@ def delta_scatter(  # noqa: PLR0913  (where the data are, and where the figure g
     key
         Which prediction, where several of the same perturbation are stored.
     ax
-        Axes to draw on; its figure should have ``layout="constrained"``. A new figure otherwise.
+        Axes to draw on, of a figure with ``layout="constrained"``; a new figure otherwise.
     figsize
-        Width and height of a new figure, inches; one column of a journal (85 mm) by 100 mm otherwise.
+        Width and height of a new figure, inches; a height of ``None`` follows. One column of a journal (85 mm) by 100
+        mm otherwise.
     show
-        ``True`` calls ``matplotlib.pyplot.show``, ``False`` leaves pyplot out of it; otherwise the figure is shown
-        where matplotlib draws by itself, as in a notebook.
+        ``True`` calls ``matplotlib.pyplot.show``; ``False`` keeps the figure out of pyplot. Otherwise it waits there,
+        as any figure of pyplot, unless ``save`` is given.
     save
         File to write the figure to, cropped, 300 dots per inch.
     **kwargs
@@ -122,14 +125,13 @@ def delta_scatter(  # noqa: PLR0913  (where the data are, and where the figure g
     require_finite(changes.T, "The change")
     others = observed_changes(source)
     guesses = References({}) if others is None else references(others, prediction.perturbation)
-    ax = style.axes_for(ax, figsize, _SIZE, show=show)
-    _draw(ax, changes, prediction, kwargs)
-    width = _frame(ax, changes, prediction)
-    style.caption_below(ax, _caption(changes, prediction, observation, guesses), width)
-    ax.figure.figure.draw_without_rendering()
-    _name(ax, changes, prediction, n_label)
-    style.finish(ax, show=show, save=save)
-    return ax
+    with on_axes(ax, figsize, _SIZE, show=show, save=save) as axes:
+        _draw(axes, changes, prediction, kwargs)
+        width = _frame(axes, changes, prediction)
+        style.caption_below(axes, _caption(changes, prediction, observation, guesses), width)
+        axes.figure.figure.draw_without_rendering()
+        _name(axes, changes, prediction, n_label)
+    return axes
 
 
 def _draw(ax: Axes, changes: pd.DataFrame, prediction: Prediction, given: dict[str, Any]) -> None:
@@ -137,12 +139,12 @@ def _draw(ax: Axes, changes: pd.DataFrame, prediction: Prediction, given: dict[s
     low, high = _limits(changes)
     for line in (ax.axhline, ax.axvline):
         line(0, color=style.FAINT, linewidth=style.FRAME, zorder=0)
-    ax.plot([low, high], [low, high], color=style.INK, linewidth=style.LINE, linestyle=(0, (3, 2)), zorder=1)
+    ax.plot([low, high], [low, high], color=style.INK, linewidth=style.LINE, linestyle=style.DASHED, zorder=1)
     size = float(np.clip(9000 / len(changes), 3, 9))
     ours = {"s": size, "color": style.FAINT, "linewidth": 0, "alpha": 0.7, "zorder": 2, "rasterized": True}
     ax.scatter(changes["observed"], changes["predicted"], **style.look(ours, given, PathCollection))
     top = changes.iloc[:_N_TOP]
-    ax.scatter(top["observed"], top["predicted"], s=10, color=style.VERMILION, linewidth=0, zorder=3)
+    ax.scatter(top["observed"], top["predicted"], s=10, color=style.INK, linewidth=0, zorder=3)
     targets = changes.loc[_targets(changes, prediction)]
     ax.scatter(
         targets["observed"],
@@ -150,7 +152,7 @@ def _draw(ax: Axes, changes: pd.DataFrame, prediction: Prediction, given: dict[s
         s=28,
         marker="s",
         facecolor="none",
-        edgecolor=style.BLUE,
+        edgecolor=style.INK,
         linewidth=1.3 * style.LINE,
         zorder=4,
     )
@@ -172,19 +174,19 @@ def _frame(ax: Axes, changes: pd.DataFrame, prediction: Prediction) -> float:
     """Write scales and legend, and return the width of the axes in points."""
     style.tidy(ax)
     style.few_ticks(ax)
-    ax.set_ylabel("predicted change over control", fontsize=style.SMALL, color=style.INK)
+    ax.set_ylabel("predicted change over control", **style.WORDS)
     handles = {
-        f"top {min(_N_TOP, len(changes))} genes": _handle("o", style.VERMILION),
+        f"top {min(_N_TOP, len(changes))} genes": _handle("o", style.INK),
         "other genes": _handle("o", style.FAINT),
     }
     if _targets(changes, prediction):
         handles["perturbed"] = Line2D(
-            [], [], linestyle="", marker="s", markersize=5, markerfacecolor="none", markeredgecolor=style.BLUE
+            [], [], linestyle="", marker="s", markersize=5, markerfacecolor="none", markeredgecolor=style.INK
         )
-    handles["predicted = observed"] = Line2D([], [], color=style.INK, linewidth=style.LINE, linestyle=(0, (3, 2)))
+    handles["predicted = observed"] = Line2D([], [], color=style.INK, linewidth=style.LINE, linestyle=style.DASHED)
     width = style.width_in_points(ax)
     scale = style.wrap("observed change over control (log1p of counts per 10,000)", width, style.SMALL)
-    ax.set_xlabel(scale, fontsize=style.SMALL, color=style.INK)
+    ax.set_xlabel(scale, **style.WORDS)
     style.legend_above(ax, handles, title=str(prediction.perturbation), width=width)
     return width
 
@@ -228,4 +230,4 @@ def _scores(changes: pd.DataFrame, guesses: References, n: int | None) -> str:
 
 
 def _number(value: float) -> str:
-    return "undefined" if np.isnan(value) else f"{value:.2f}"
+    return "undefined" if np.isnan(value) else style.signed(f"{value:.2f}")

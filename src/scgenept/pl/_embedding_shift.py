@@ -14,6 +14,7 @@ from .._errors import DataError
 from ..evaluation.pseudobulk import perturbation_labels
 from . import _style as style
 from ._captions import predicted_by
+from ._figures import on_axes
 from ._placement import find_basis, place
 from ._responses import find_key, labels_of, read_prediction
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ..perturbation import PerturbationLike
+    from ._figures import Figsize
     from ._placement import Placement
     from ._responses import Prediction
 
@@ -39,7 +41,7 @@ def embedding_shift(  # noqa: PLR0913  (what is drawn, and where the figure goes
     key: str | None = None,
     n_arrows: int = 25,
     ax: Axes | None = None,
-    figsize: tuple[float, float] | None = None,
+    figsize: Figsize | None = None,
     show: bool | None = None,
     save: str | Path | None = None,
     **kwargs: Any,
@@ -72,12 +74,13 @@ def embedding_shift(  # noqa: PLR0913  (what is drawn, and where the figure goes
     n_arrows
         Number of single cells with an arrow, evenly spread over the order of the cells.
     ax
-        Axes to draw on; its figure should have ``layout="constrained"``. A new figure otherwise.
+        Axes to draw on, of a figure with ``layout="constrained"``; a new figure otherwise.
     figsize
-        Width and height of a new figure, inches; one column of a journal (85 mm) by 95 mm otherwise.
+        Width and height of a new figure, inches; a height of ``None`` follows. One column of a journal (85 mm) by 95 mm
+        otherwise.
     show
-        ``True`` calls ``matplotlib.pyplot.show``, ``False`` leaves pyplot out of it; otherwise the figure is shown
-        where matplotlib draws by itself, as in a notebook.
+        ``True`` calls ``matplotlib.pyplot.show``; ``False`` keeps the figure out of pyplot. Otherwise it waits there,
+        as any figure of pyplot, unless ``save`` is given.
     save
         File to write the figure to, cropped, 300 dots per inch.
     **kwargs
@@ -117,20 +120,19 @@ def embedding_shift(  # noqa: PLR0913  (what is drawn, and where the figure goes
     prediction = read_prediction(adata, perturbation, key)
     found = find_basis(adata, basis)
     placement = place(adata, find_key(adata, prediction.perturbation, key), found)
-    ax = style.axes_for(ax, figsize, _SIZE, show=show)
-    observed = _observed(adata, prediction)
-    _draw(ax, placement, observed, n_arrows, kwargs)
-    _frame(ax, adata, found)
-    width = style.width_in_points(ax)
-    _legend(ax, prediction, width)
-    arrows = (
-        "Arrows: from control to prediction, thin of single cells, thick of the means."
-        if n_arrows
-        else ("Arrow: from the mean of the control cells to that of the predicted ones.")
-    )
-    style.caption_below(ax, f"{placement.how} {arrows} {predicted_by(prediction)}", width)
-    style.finish(ax, show=show, save=save)
-    return ax
+    with on_axes(ax, figsize, _SIZE, show=show, save=save) as axes:
+        observed = _observed(adata, prediction)
+        _draw(axes, placement, observed, n_arrows, kwargs)
+        _frame(axes, adata, found)
+        width = style.width_in_points(axes)
+        _legend(axes, prediction, width)
+        arrows = (
+            "Arrows: from control to prediction, thin of single cells, thick of the means."
+            if n_arrows
+            else ("Arrow: from the mean of the control cells to that of the predicted ones.")
+        )
+        style.caption_below(axes, f"{placement.how} {arrows} {predicted_by(prediction)}", width)
+    return axes
 
 
 def _observed(adata: AnnData, prediction: Prediction) -> np.ndarray:
@@ -149,14 +151,14 @@ def _draw(ax: Axes, placement: Placement, observed: np.ndarray, n_arrows: int, g
     common: dict[str, Any] = {"linewidth": 0, "rasterized": True}
     layers: tuple[tuple[str, np.ndarray, dict[str, Any]], ...] = (
         ("other cells", ~control & ~observed, {"s": size, "color": _OTHERS, "zorder": 1}),
-        ("control", control, {"s": size, "color": "#8A8A8A", "zorder": 2}),
-        ("observed", observed & ~control, {"s": 1.3 * size, "color": style.BLUE, "marker": "^", "zorder": 3}),
+        ("control", control, {"s": size, "color": style.CONTROL, "zorder": 2}),
+        ("observed", observed & ~control, {"s": 1.3 * size, "color": style.OBSERVED, "marker": "^", "zorder": 3}),
     )
     for label, mask, looks in layers:
         if mask.any():
             x, y = cells[mask].T
             ax.scatter(x, y, **{"label": label, **common, **looks})
-    ours = {"s": size, "color": style.VERMILION, "zorder": 4, "label": "predicted", **common}
+    ours = {"s": size, "color": style.PREDICTED, "zorder": 4, "label": "predicted", **common}
     x, y = places.T
     ax.scatter(x, y, **style.look(ours, given, PathCollection))
     some = np.unique(np.linspace(0, len(rows) - 1, min(n_arrows, len(rows))).astype(int))
@@ -205,7 +207,7 @@ def _frame(ax: Axes, adata: AnnData, basis: str) -> None:
         share = np.asarray(adata.uns.get("pca", {}).get("variance_ratio", []), dtype=np.float64)
         names = [f"PC {i + 1}" + (f" ({share[i]:.0%} of variance)" if len(share) > i else "") for i in (0, 1)]
     for axis, name in zip((ax.xaxis, ax.yaxis), names, strict=True):
-        axis.set_label_text(name, fontsize=style.SMALL, color=style.INK)
+        axis.set_label_text(name, **style.WORDS)
 
 
 def _legend(ax: Axes, prediction: Prediction, width: float) -> None:

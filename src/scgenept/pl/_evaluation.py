@@ -20,11 +20,11 @@ from ._panels import (
     TEXT_LINE,
     Panels,
     caption,
-    hand_over,
     legend_rows,
-    merged,
     n_lines,
     new_page,
+    page_size,
+    stretched,
 )
 from ._strips import read_strips
 
@@ -36,12 +36,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ..evaluation.report import Report
+    from ._figures import Figsize
     from ._panels import Page
     from ._strips import ByLike, ScaleLike, Strip, Strips
 
 _LANES: Final = (2.5, 2.3)
 """Height of the place of one predictor, millimetres; and where there are more than :data:`_MANY`."""
 _MANY: Final = 10
+_LEAST: Final = 2.2
+"""Lowest place of a predictor, millimetres."""
 _ROW_GAP: Final = 2.4
 """Between rows of panels, millimetres."""
 _GAP: Final = 2.4
@@ -53,12 +56,10 @@ _NAMES: Final = 0.32, 36.0
 """Largest share of the width that names of predictors take, and millimetres."""
 _LIMITS: Final = ((-1.0, -0.2), (1.2, 2.0))
 """Bounds of the two ends of the calibrated scale."""
-_TINY: Final = 5.5
 _BAR: Final = "_interval"
 """Label of the bars."""
-_DASHED: Final = (0, (3, 2))
-_JUDGED: Final[dict[str, Any]] = {"color": style.VERMILION, "marker": "o", "markersize": 3.4}
-_BEST: Final[dict[str, Any]] = {"color": style.BLUE, "marker": "D", "markersize": 2.8}
+_JUDGED: Final[dict[str, Any]] = {"color": style.PREDICTED, "marker": "o", "markersize": 3.4}
+_BEST: Final[dict[str, Any]] = {"color": style.BASELINE, "marker": "D", "markersize": 2.8}
 _OTHER: Final[dict[str, Any]] = {"color": style.FAINT, "marker": "s", "markersize": 2.2}
 
 
@@ -68,7 +69,7 @@ def evaluation(
     metrics: Literal["all"] | str | Sequence[str] | None = None,
     by: ByLike | None = "kind",
     scale: ScaleLike = "calibrated",
-    width: float = 175.0,
+    figsize: Figsize | None = None,
     show: bool | None = None,
     save: str | Path | None = None,
     **kwargs: Any,
@@ -94,10 +95,12 @@ def evaluation(
         thirds by the size of the effect, or by the number of cells; ``None`` draws the first row only.
     scale
         ``"calibrated"``, or ``"value"``: each score in its own unit on all cells, with the mean as a dashed line.
-    width
-        Of the figure, millimetres: 85 is one column of a journal, 175 two. The height follows.
+    figsize
+        Width and height of a new figure, inches; a height of ``None`` follows. Two columns of a journal (175 mm), and
+        as high as the rows need, otherwise.
     show
-        ``True`` calls ``matplotlib.pyplot.show``.
+        ``True`` calls ``matplotlib.pyplot.show``; ``False`` keeps the figure out of pyplot. Otherwise it waits there,
+        as any figure of pyplot, unless ``save`` is given.
     save
         File to write the figure to, cropped, 300 dots per inch.
     **kwargs
@@ -125,13 +128,17 @@ def evaluation(
     <1 panels: ('mse', 'all')>
     """
     strips = read_strips(report, metrics=metrics, by=by, scale=scale)
+    width, wanted = page_size(figsize, style.TWO_COLUMNS)
     lanes = (*strips.judged, *strips.baselines)
     widths = [style.text_width(name, style.SMALL, weight="bold") / POINTS for name in lanes]
     left = min(max(widths) * 1.08, _NAMES[0] * width, _NAMES[1]) + 2.5 * MARGIN
     panel = (width - left - MARGIN - _GAP * (len(strips.metrics) - 1)) / len(strips.metrics)
     if panel < _MIN_PANEL:
         needed = left + MARGIN - _GAP + (_MIN_PANEL + _GAP) * len(strips.metrics)
-        msg = f"{len(strips.metrics)} scores need width={np.ceil(needed):.0f} mm, or name fewer with metrics=."
+        msg = (
+            f"{len(strips.metrics)} scores need a figsize of a width of {np.ceil(10 * needed * style.MM) / 10:.1f} "
+            "inches, or name fewer with metrics=."
+        )
         raise DataError(msg)
     room = (left - 2 * MARGIN) * POINTS
     names = {
@@ -141,30 +148,31 @@ def evaluation(
     limits = _limits(strips)
     heads = {metric: _head(metric, strips, panel) for metric in strips.metrics}
     legend = _legend(strips, kwargs)
-    foot = caption(_sentences(strips, limits), width - 2 * MARGIN)
-    top = MARGIN + LEGEND_LINE * legend_rows(list(legend), width - 2 * MARGIN)
+    foot = caption(_sentences(strips, limits), width)
+    top = MARGIN + LEGEND_LINE * legend_rows(list(legend), width)
     head_height = TEXT_LINE * max(map(n_lines, heads.values()))
-    height = _LANES[len(lanes) > _MANY] * len(lanes)
+    n, all_lanes = len(strips.strata), len(lanes) * len(strips.strata)
+    others = top + head_height + (TEXT_LINE + _ROW_GAP) * n - _ROW_GAP + _TICKS + TEXT_LINE * n_lines(foot) + MARGIN
+    height = stretched(wanted, others, _LANES[len(lanes) > _MANY] * all_lanes, _LEAST * all_lanes) / n
     row_height = TEXT_LINE + height + _ROW_GAP
-    bottom = top + head_height + row_height * len(strips.strata) - _ROW_GAP + _TICKS
-    page = new_page(width, bottom + TEXT_LINE * n_lines(foot) + MARGIN, show=show)
-    page.legend(list(legend.values()), list(legend), left=MARGIN, top=MARGIN, width=width - 2 * MARGIN)
-    axes = {}
-    for row, stratum in enumerate(strips.strata):
-        start = top + head_height + row_height * row
-        page.text(MARGIN, start, _row_title(stratum, strips.strata[stratum]), fontweight="bold")
-        for column, metric in enumerate(strips.metrics):
-            x = left + column * (panel + _GAP)
-            if row == 0:
-                page.text(x + panel / 2, start - 0.6, heads[metric], ha="center", va="bottom")
-            ax = page.axes(x, start + TEXT_LINE, panel, height)
-            _draw(ax, strips.strips[metric, stratum], strips, limits[metric], kwargs)
-            _scale(ax, strips, panel, last=row == len(strips.strata) - 1)
-            if column == 0:
-                _names(ax, page, names, strips.judged)
-            axes[metric, stratum] = ax
-    page.text(MARGIN, bottom, foot)
-    hand_over(page.figure, save=save, show=show)
+    bottom = top + head_height + row_height * n - _ROW_GAP + _TICKS
+    with new_page(width, others + height * n, show=show, save=save) as page:
+        page.legend(list(legend.values()), list(legend))
+        axes = {}
+        for row, stratum in enumerate(strips.strata):
+            start = top + head_height + row_height * row
+            page.text(MARGIN, start, _row_title(stratum, strips.strata[stratum]), fontweight="bold")
+            for column, metric in enumerate(strips.metrics):
+                x = left + column * (panel + _GAP)
+                if row == 0:
+                    page.text(x + panel / 2, start - 0.6, heads[metric], ha="center", va="bottom")
+                ax = page.axes(x, start + TEXT_LINE, panel, height)
+                _draw(ax, strips.strips[metric, stratum], strips, limits[metric], kwargs)
+                _scale(ax, strips, panel, last=row == len(strips.strata) - 1)
+                if column == 0:
+                    _names(ax, page, names, strips.judged)
+                axes[metric, stratum] = ax
+        page.caption(bottom, foot)
     return Panels(page.figure, axes)
 
 
@@ -176,12 +184,12 @@ def _draw(ax: Axes, strip: Strip, strips: Strips, limits: tuple[float, float], k
     ax.set(xlim=limits, ylim=(len(lanes) - 0.5, -0.5), yticks=[])
     ax.set_facecolor("white" if strip.can_rank or strips.scale == "value" else style.BAND)
     if np.isfinite(strip.mean):
-        ax.axvline(strip.mean, color=style.INK, linewidth=style.LINE, linestyle=_DASHED, zorder=1, label="_mean")
+        ax.axvline(strip.mean, color=style.INK, linewidth=style.LINE, linestyle=style.DASHED, zorder=1, label="_mean")
     if strips.scale == "calibrated":
         ax.axvline(1, color=style.INK, linewidth=style.LINE, zorder=1, label="_replicate")
     for lane, name in enumerate(lanes):
         judged = name in strips.judged
-        look = merged(_JUDGED, kwargs, Line2D) if judged else dict(_BEST if name == strip.best else _OTHER)
+        look = style.look(_JUDGED, kwargs, Line2D) if judged else dict(_BEST if name == strip.best else _OTHER)
         look |= {"linestyle": "none", "zorder": 4 if judged else 3, "label": name}
         row = strip.table.loc[name, ["value", "low", "high", "n_nan"]].to_numpy(dtype=float)
         value, low, high, n_nan = map(float, row)
@@ -190,7 +198,7 @@ def _draw(ax: Axes, strip: Strip, strips: Strips, limits: tuple[float, float], k
                 float(np.mean(limits)),
                 lane,
                 "undefined",
-                fontsize=_TINY,
+                fontsize=style.SMALL,
                 color=style.INK,
                 ha="center",
                 va="center_baseline",
@@ -216,11 +224,11 @@ def _beyond(ax: Axes, lane: int, value: float, limits: tuple[float, float], look
     head = {"marker": CARETLEFT if low else CARETRIGHT, "markersize": 4.0, "markerfacecolor": look["color"]}
     ax.add_line(Line2D([edge], [lane], clip_on=False, **look | head))
     ax.annotate(
-        f"{value:.2g}".replace("-", "\N{MINUS SIGN}"),
+        style.signed(f"{value:.2g}"),
         (edge, lane),
         xytext=(4 if low else -4, 0),
         textcoords="offset points",
-        fontsize=_TINY,
+        fontsize=style.SMALL,
         color=style.INK,
         ha="left" if low else "right",
         va="center_baseline",
@@ -258,7 +266,7 @@ def _scale(ax: Axes, strips: Strips, panel: float, *, last: bool) -> None:
     kept: dict[float, str] = {}
     edge = -1.0
     for tick in ticks:
-        label = (f"{tick:.{digits}f}" if digits < 6 else f"{tick:.1e}").replace("-", "\N{MINUS SIGN}")
+        label = style.signed(f"{tick:.{digits}f}" if digits < 6 else f"{tick:.1e}")
         middle, half = (tick - low) / (high - low) * panel, style.text_width(label, style.SMALL) / POINTS / 2
         if low <= tick <= high and middle - half >= edge and middle + half <= panel + 1:
             kept[tick] = label
@@ -290,16 +298,16 @@ def _legend(strips: Strips, kwargs: dict[str, Any]) -> dict[str, Line2D]:
     """Return label -> mark."""
     many = len(strips.judged) != 1
     mark = {"linestyle": "none"}
-    handles = {"predictions that are judged" if many else "the prediction": _JUDGED | dict(merged({}, kwargs, Line2D))}
+    handles = {"predictions that are judged" if many else "the prediction": _JUDGED | style.look({}, kwargs, Line2D)}
     if strips.baselines:
         handles |= {"best baseline": _BEST, "other baselines": _OTHER}
     found = {label: Line2D([], [], **look | mark) for label, look in handles.items()}
     line: dict[str, Any] = {"color": style.INK, "linewidth": style.LINE}
     if strips.scale == "calibrated":
-        found["0: mean of training"] = Line2D([], [], linestyle=_DASHED, **line)
+        found["0: mean of training"] = Line2D([], [], linestyle=style.DASHED, **line)
         found["1: replicate"] = Line2D([], [], **line)
     else:
-        found["mean of training"] = Line2D([], [], linestyle=_DASHED, **line)
+        found["mean of training"] = Line2D([], [], linestyle=style.DASHED, **line)
     return found
 
 

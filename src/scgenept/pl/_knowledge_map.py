@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from .._errors import DataError, UnknownNameError, listing
 from . import _style as style
+from ._figures import on_axes
 from ._names import name_places
 
 if TYPE_CHECKING:
@@ -22,11 +23,8 @@ if TYPE_CHECKING:
 
     from .._types import RNGLike
     from ..knowledge import KnowledgeSource
+    from ._figures import Figsize
 
-COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#8C6D1F")
-"""Okabe and Ito (2008) without black and yellow, and two that keep their distance from these."""
-MARKS: Final = "osD^vPX*"
-"""A second sign beside colour, for print without it."""
 _N_COMPONENTS: Final = 50
 _OTHER: Final = "other"
 _GREY: Final = "#D9D9D9"
@@ -39,7 +37,7 @@ def knowledge_map(  # noqa: PLR0913  (what is drawn, and where the figure goes)
     label: Sequence[str] = (),
     method: Literal["pca", "umap"] = "pca",
     ax: Axes | None = None,
-    figsize: tuple[float, float] | None = None,
+    figsize: Figsize | None = None,
     show: bool | None = None,
     save: str | Path | None = None,
     rng: RNGLike = 0,
@@ -62,13 +60,13 @@ def knowledge_map(  # noqa: PLR0913  (what is drawn, and where the figure goes)
     method
         ``"pca"``, or ``"umap"`` of the first 50 principal components, with the cosine as metric.
     ax
-        Axes to draw on. A new figure otherwise.
+        Axes to draw on, of a figure with ``layout="constrained"``; a new figure otherwise.
     figsize
-        Width and height of a new figure, inches; one column of a journal (85 mm) and as high as its legend needs
-        otherwise.
+        Width and height of a new figure, inches; a height of ``None`` follows. One column of a journal (85 mm), and as
+        high as its legend needs, otherwise.
     show
-        ``True`` calls ``matplotlib.pyplot.show``, ``False`` leaves pyplot out of it; otherwise the figure is shown
-        where matplotlib draws by itself, as in a notebook.
+        ``True`` calls ``matplotlib.pyplot.show``; ``False`` keeps the figure out of pyplot. Otherwise it waits there,
+        as any figure of pyplot, unless ``save`` is given.
     save
         File to write the figure to, cropped, 300 dots per inch.
     rng
@@ -106,16 +104,15 @@ def knowledge_map(  # noqa: PLR0913  (what is drawn, and where the figure goes)
     categories = _categories(source, color)
     places, titles = _places(source, method, rng)
     height = style.ONE_COLUMN + 3.2 * style.MM * (len(categories.cat.categories) + 1)
-    ax = style.axes_for(ax, figsize, (style.ONE_COLUMN, height), show=show)
-    _draw(ax, places, categories, kwargs)
-    ax.set(xlabel=titles[0], ylabel=titles[1], xticks=[], yticks=[])
-    ax.set_title(f"{source.name}, {len(source):,} genes", fontsize=style.TEXT, color=style.INK, loc="left")
-    style.tidy(ax)
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.label.set(fontsize=style.SMALL, color=style.INK)
-    name_places(ax, places[rows], label)
-    style.finish(ax, show=show, save=save)
-    return ax
+    with on_axes(ax, figsize, (style.ONE_COLUMN, height), show=show, save=save) as axes:
+        _draw(axes, places, categories, kwargs)
+        axes.set(xlabel=titles[0], ylabel=titles[1], xticks=[], yticks=[])
+        axes.set_title(f"{source.name}, {len(source):,} genes", loc="left", **style.TITLE)
+        style.tidy(axes)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.label.set(**style.WORDS)
+        name_places(axes, places[rows], label)
+    return axes
 
 
 def _categories(source: KnowledgeSource, color: Mapping[str, str] | pd.Series | None) -> pd.Series:
@@ -130,7 +127,7 @@ def _categories(source: KnowledgeSource, color: Mapping[str, str] | pd.Series | 
         raise DataError(msg)
     counts = named.value_counts()
     ranked = sorted(counts.index, key=lambda name: (-counts[name], name))
-    shown = ranked[: len(COLOURS)]
+    shown = ranked[: len(style.CATEGORIES)]
     return pd.Series(pd.Categorical(named.where(named.isin(shown), None), categories=shown))
 
 
@@ -167,9 +164,16 @@ def _draw(ax: Axes, places: NDArray[np.float64], categories: pd.Series, given: d
     for code, name in enumerate(categories.cat.categories):
         here = codes == code
         x, y = places[here].T
-        ours = {"s": 1.6 * size, "marker": MARKS[code], "color": COLOURS[code], "zorder": 2, "label": name, **common}
+        ours = {
+            "s": 1.6 * size,
+            "marker": style.MARKS[code],
+            "color": style.CATEGORIES[code],
+            "zorder": 2,
+            "label": name,
+            **common,
+        }
         ax.scatter(x, y, **style.look(ours, given, PathCollection))
-        handles.append(_handle(MARKS[code], COLOURS[code], str(name)))
+        handles.append(_handle(style.MARKS[code], style.CATEGORIES[code], str(name)))
     if not handles:
         return
     handles.append(_handle("o", _GREY, _OTHER))
@@ -177,17 +181,7 @@ def _draw(ax: Axes, places: NDArray[np.float64], categories: pd.Series, given: d
     width = 0.9 * style.width_in_points(ax)
     for handle in handles:
         handle.set_label(style.wrap(str(handle.get_label()), width, style.SMALL))
-    ax.legend(
-        handles=handles,
-        fontsize=style.SMALL,
-        frameon=False,
-        loc="upper left",
-        bbox_to_anchor=(0.0, -0.06),
-        borderaxespad=0,
-        handletextpad=0.3,
-        labelspacing=0.35,
-        labelcolor=style.INK,
-    )
+    ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.0, -0.06), **style.LEGEND)
 
 
 def _handle(marker: str, color: str, label: str) -> Line2D:

@@ -61,8 +61,8 @@ def name_places(ax: Axes, places: NDArray[np.float64], names: Sequence[str]) -> 
             (float(place[0]), float(place[1])),
             xytext=(dx, dy + 0.2 * style.SMALL),
             textcoords="offset points",
-            fontsize=style.SMALL,
-            color=style.INK,
+            fontstyle="italic",
+            **style.WORDS,
             zorder=5,
             bbox={"boxstyle": "round,pad=0.05", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
             arrowprops={

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
-import numpy as np
-from matplotlib.cbook import normalize_kwargs
-from matplotlib.figure import Figure
-
 from .._errors import DataError
-from .._io import atomic_file
 from . import _style as style
+from ._figures import new_figure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-POINTS: Final = 72 / 25.4
+    from ._figures import Figsize
+
+POINTS: Final = 72 * style.MM
 """Points per millimetre."""
 TEXT_LINE: Final = 1.35 * style.SMALL / POINTS
 """Height of a line of small text, millimetres."""
@@ -86,73 +84,83 @@ class Page:
 
     def text(self, left: float, top: float, text: str, **look: Any) -> Text:
         """Write text below ``top``, to the right of ``left`` unless told otherwise; ``$`` is no mathematics."""
-        options: dict[str, Any] = {"fontsize": style.SMALL, "color": style.INK, "va": "top", "linespacing": 1.15} | look
-        return self.figure.text(left / self.width, 1 - top / self.height, text, parse_math=False, **options)
+        options: dict[str, Any] = {"va": "top", "parse_math": False, **style.WORDS}
+        return self.figure.text(left / self.width, 1 - top / self.height, text, **(options | look))
 
-    def legend(
-        self, handles: Sequence[Artist], labels: Sequence[str], *, left: float, top: float, width: float
-    ) -> None:
-        """Put a legend of the rows that :func:`legend_rows` counts."""
+    def caption(self, top: float, text: str) -> None:
+        """Write lines that :func:`caption` broke below ``top``."""
+        self.text(MARGIN, top, text, gid=style.CAPTION, linespacing=style.LINE_SPACING)
+
+    def legend(self, handles: Sequence[Artist], labels: Sequence[str]) -> None:
+        """Put a legend at the top, of the rows that :func:`legend_rows` counts."""
         self.figure.legend(
             list(handles),
             [label.replace("$", r"\$") for label in labels],
             loc="upper left",
-            bbox_to_anchor=(left / self.width, 1 - top / self.height),
-            ncols=_columns(labels, width),
-            frameon=False,
-            fontsize=style.SMALL,
-            labelcolor=style.INK,
-            borderpad=0,
-            borderaxespad=0,
-            handlelength=1.4,
-            handletextpad=0.4,
-            columnspacing=0.8,
-            labelspacing=0.3,
+            bbox_to_anchor=(MARGIN / self.width, 1 - MARGIN / self.height),
+            ncols=_columns(labels, self.width),
+            **style.LEGEND,
         )
 
 
-def new_figure(width: float, height: float, *, show: bool | None) -> Figure:
-    """Return an empty figure, known to pyplot only where it is to be seen.
+@contextmanager
+def new_page(width: float, height: float, *, show: bool | None, save: str | Path | None) -> Iterator[Page]:
+    """Give an empty page, sizes in millimetres; what was drawn is then written and shown."""
+    with new_figure((width * style.MM, height * style.MM), layout="none", show=show, save=save) as figure:
+        yield Page(figure, width, height)
+
+
+def page_size(figsize: Figsize | None, width: float) -> tuple[float, float | None]:
+    """Return the width of a page and its height, ``None`` where it follows from what is drawn, in millimetres.
 
     Parameters
     ----------
-    width, height
-        Millimetres.
-    show
-        ``True``: known to pyplot. ``None``: known to it in a notebook and wherever figures appear by themselves.
+    figsize
+        As the figure's function was told.
+    width
+        What it is otherwise, inches.
+
+    Raises
+    ------
+    DataError
+        It is too narrow to read.
     """
-    if width < MIN_WIDTH:
-        msg = f"width={width:g} mm is too narrow to read: take {MIN_WIDTH:g} or more (one column of a journal is 85)."
+    inches, height = (width, None) if figsize is None else figsize
+    if inches < (MIN_WIDTH - 1e-6) * style.MM:
+        msg = (
+            f"figsize: a width of {inches:.3g} inches is too narrow to read. Take {MIN_WIDTH * style.MM:.2f} or more; "
+            f"one column of a journal is {style.ONE_COLUMN:.2f}."
+        )
         raise DataError(msg)
-    options: dict[str, Any] = {
-        "figsize": (width * style.MM, height * style.MM),
-        "layout": "none",
-        "facecolor": "white",
-    }
-    appears = mpl.is_interactive() or "inline" in str(mpl.rcParams["backend"])
-    return plt.figure(**options) if show or (show is None and appears) else Figure(**options)
+    return inches / style.MM, None if height is None else height / style.MM
 
 
-def new_page(width: float, height: float, *, show: bool | None) -> Page:
-    """Return an empty page; sizes in millimetres."""
-    return Page(new_figure(width, height, show=show), width, height)
+def stretched(height: float | None, others: float, natural: float, least: float) -> float:
+    """Return what the panels take of the height of a page, millimetres.
 
+    Parameters
+    ----------
+    height
+        Of the page, or ``None``.
+    others
+        What text, legend and gaps take of it.
+    natural, least
+        What the panels take where the height is free, and what they cannot do without.
 
-def hand_over(figure: Figure, *, save: str | Path | None, show: bool | None) -> None:
-    """Write a finished figure, whole or not at all, and show it where asked to."""
-    if save is not None:
-        target = Path(save)
-        # matplotlib would add the ending to the temporary name
-        target = target if target.suffix else target.with_name(f"{target.name}.{mpl.rcParams['savefig.format']}")
-        with atomic_file(target) as work:
-            figure.savefig(work, dpi=300, bbox_inches="tight")
-    if show:
-        plt.show()
-
-
-def merged(defaults: Mapping[str, Any], given: Mapping[str, Any], kind: type[Artist]) -> dict[str, Any]:
-    """Return the look of an artist: ours, with what the user gave, under any of matplotlib's names, over it."""
-    return dict(defaults) | dict(normalize_kwargs(dict(given), kind))
+    Raises
+    ------
+    DataError
+        The height does not suffice.
+    """
+    if height is None:
+        return natural
+    if height - others < least:
+        msg = (
+            f"figsize: a height of {height * style.MM:.3g} inches does not suffice. Take "
+            f"{ceil(100 * (others + least) * style.MM) / 100:.2f} or more, or None for as much as is needed."
+        )
+        raise DataError(msg)
+    return height - others
 
 
 def n_lines(text: str) -> int:
@@ -161,26 +169,16 @@ def n_lines(text: str) -> int:
 
 
 def caption(sentences: Sequence[str], width: float) -> str:
-    """Join sentences and break them into lines of at most ``width`` millimetres."""
-    # of words alone, which repeat, since a long text takes long to measure anew for every word
-    space = style.text_width("o o", style.SMALL) - 2 * style.text_width("o", style.SMALL)
-    lines: list[list[str]] = []
-    filled = np.inf
-    for word in " ".join(sentence for sentence in sentences if sentence).split():
-        own = style.text_width(word, style.SMALL)
-        if filled + space + own > 0.96 * width * POINTS:
-            lines.append([])
-            filled = -space
-        lines[-1].append(word)
-        filled += space + own
-    return "\n".join(" ".join(line) for line in lines)
+    """Join sentences and break them into the lines of a page of ``width`` millimetres."""
+    text = " ".join(sentence for sentence in sentences if sentence)
+    return style.wrap(text, (width - 2 * MARGIN) * POINTS, style.SMALL)
 
 
 def legend_rows(labels: Sequence[str], width: float) -> int:
-    """Return how many rows a legend takes in ``width`` millimetres."""
+    """Return how many rows a legend takes on a page of ``width`` millimetres."""
     return ceil(len(labels) / _columns(labels, width)) if labels else 0
 
 
 def _columns(labels: Sequence[str], width: float) -> int:
     widths = [style.text_width(label, style.SMALL) + _HANDLE * style.SMALL for label in labels]
-    return max(1, min(len(labels), int(width * POINTS // max(widths))))
+    return max(1, min(len(labels), int((width - 2 * MARGIN) * POINTS // max(widths))))

@@ -16,6 +16,7 @@ from .._errors import DataError, UnknownNameError, listing, near_names
 from ..perturbation import Perturbation
 from . import _style as style
 from ._changes import observed_changes, predicted_changes
+from ._figures import on_axes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from ..perturbation import PerturbationLike
     from ._changes import Changes
+    from ._figures import Figsize
 
 Kind: TypeAlias = Literal["observed", "predicted", "both"]
 
@@ -43,7 +45,6 @@ _TREE: Final = 16.0
 """Widths beside the heatmap, points: the strips, the gap after each, the tree of the perturbations."""
 _PARTS: Final = ("#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#F0E442", "#8C6D1F")
 """Colours of the parts of a split that have no usual name."""
-_USUAL: Final = {"train": "#BDBDBD", "val": "#E69F00", "test": "#009E73"}
 _NO_PART: Final = "no part"
 
 
@@ -82,7 +83,7 @@ def response_heatmap(  # noqa: PLR0913  (what is drawn, and where the figure goe
     observed: AnnData | None = None,
     genes: int | Sequence[str] = 40,
     ax: Axes | None = None,
-    figsize: tuple[float, float] | None = None,
+    figsize: Figsize | None = None,
     show: bool | None = None,
     save: str | Path | None = None,
     **kwargs: Any,
@@ -110,13 +111,14 @@ def response_heatmap(  # noqa: PLR0913  (what is drawn, and where the figure goe
     genes
         Names of genes, or how many: those with the largest root mean square change over the perturbations drawn.
     ax
-        Axes to draw on; its figure should have ``layout="constrained"``. A new figure otherwise.
+        Axes to draw on, of a figure with ``layout="constrained"``; a new figure otherwise.
     figsize
-        Width and height of a new figure, inches; two columns of a journal (175 mm), or one where it suffices, and as
-        high as the rows need otherwise. Names that have no room are left out, which the caption says.
+        Width and height of a new figure, inches; a height of ``None`` follows. Two columns of a journal (175 mm), or
+        one where it suffices, and as high as the rows need, otherwise. Names that have no room are left out, which the
+        caption says.
     show
-        ``True`` calls ``matplotlib.pyplot.show``, ``False`` leaves pyplot out of it; otherwise the figure is shown
-        where matplotlib draws by itself, as in a notebook.
+        ``True`` calls ``matplotlib.pyplot.show``; ``False`` keeps the figure out of pyplot. Otherwise it waits there,
+        as any figure of pyplot, unless ``save`` is given.
     save
         File to write the figure to, cropped, 300 dots per inch.
     **kwargs
@@ -154,14 +156,13 @@ def response_heatmap(  # noqa: PLR0913  (what is drawn, and where the figure goe
     predicted, models = predicted_changes(adata, wanted)
     tables = _tables(seen, predicted, wanted, kind)
     picture = _order(_choose_genes(tables, genes), seen)
-    ax = style.axes_for(ax, figsize, _size(picture), show=show)
-    mesh = _draw(ax, picture, kwargs)
-    notes = _names(ax, picture)
-    _beside(ax, picture)
-    _above(ax, picture, mesh)
-    style.caption_below(ax, _caption(picture, seen, models, notes), style.width_in_points(ax))
-    style.finish(ax, show=show, save=save)
-    return ax
+    with on_axes(ax, figsize, _size(picture), show=show, save=save) as axes:
+        mesh = _draw(axes, picture, kwargs)
+        notes = _names(axes, picture)
+        _beside(axes, picture)
+        _above(axes, picture, mesh)
+        style.caption_below(axes, _caption(picture, seen, models, notes), style.width_in_points(axes))
+    return axes
 
 
 def _tables(
@@ -296,7 +297,7 @@ def _beside(ax: Axes, picture: _Picture) -> None:
     n, out = len(picture.rows), _GAP
     if len(picture.tables) > 1:
         strip = style.attach(ax, "left", out, _STRIP)
-        strip.pcolormesh(np.tile([[0], [1]], (n, 1)), cmap=ListedColormap([style.BLUE, style.VERMILION]))
+        strip.pcolormesh(np.tile([[0], [1]], (n, 1)), cmap=ListedColormap([style.OBSERVED, style.PREDICTED]))
         strip.set(ylim=(2 * n, 0), label="kind")
         out += _STRIP + _GAP
     if picture.part is not None:
@@ -320,10 +321,10 @@ def _beside(ax: Axes, picture: _Picture) -> None:
 def _part_colours(part: pd.Series[str]) -> dict[str, str]:
     """Return a colour for each part that occurs, training, validation and test first."""
     found = {name or _NO_PART for name in part}
-    usual = [name for name in _USUAL if name in found]
+    usual = [name for name in style.PARTS if name in found]
     others = sorted(found - set(usual) - {_NO_PART})
-    spare = [colour for colour in _PARTS if colour not in {_USUAL[name] for name in usual}]
-    colours = {name: _USUAL[name] for name in usual}
+    spare = [colour for colour in _PARTS if colour not in {style.PARTS[name] for name in usual}]
+    colours = {name: style.PARTS[name] for name in usual}
     colours |= {name: spare[i % len(spare)] for i, name in enumerate(others)}
     return colours | ({_NO_PART: "#FFFFFF"} if _NO_PART in found else {})
 
@@ -332,7 +333,7 @@ def _above(ax: Axes, picture: _Picture, mesh: QuadMesh) -> None:
     """Put the colour scale and the legend of the strips above the heatmap."""
     handles = {}
     if len(picture.tables) > 1:
-        handles = {"observed": Patch(facecolor=style.BLUE), "predicted": Patch(facecolor=style.VERMILION)}
+        handles = {"observed": Patch(facecolor=style.OBSERVED), "predicted": Patch(facecolor=style.PREDICTED)}
     if picture.part is not None:
         handles |= {
             name: Patch(facecolor=colour, edgecolor=style.FAINT, linewidth=style.FRAME)
@@ -345,7 +346,7 @@ def _above(ax: Axes, picture: _Picture, mesh: QuadMesh) -> None:
     scale.tick_params(width=style.FRAME, length=2, pad=1, color=style.INK, labelcolor=style.INK, labelsize=style.SMALL)
     width = style.width_in_points(ax)
     label = style.wrap("change over control (log1p of counts per 10,000)", width, style.SMALL)
-    scale.set_xlabel(label, fontsize=style.SMALL, color=style.INK, loc="left")
+    scale.set_xlabel(label, **style.WORDS, loc="left")
     if handles:
         style.legend_above(ax, handles, title="", width=width, start=32.0 + 8.0 * label.count("\n"))
 

@@ -21,11 +21,11 @@ from ._panels import (
     TEXT_LINE,
     Panels,
     caption,
-    hand_over,
     legend_rows,
-    merged,
     n_lines,
     new_page,
+    page_size,
+    stretched,
 )
 
 if TYPE_CHECKING:
@@ -34,10 +34,13 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
 
+    from ._figures import Figsize
     from ._panels import Page
 
 _ROW: Final = 3.6
 """Height of a bar with the gap after it, millimetres."""
+_LEAST: Final = 2.8
+"""Lowest such height, millimetres."""
 _GAP: Final = 3.0
 """Between the panels, millimetres."""
 _NO_PART: Final = "in no part"
@@ -45,10 +48,10 @@ _KINDS: Final = {1: "singles", 2: "pairs"}
 _MORE: Final = "three genes or more"
 _CONTROLS: Final = "control cells"
 _STATES: Final = {
-    "all targets perturbed in training": style.BLUE,
-    "some of them": style.SKY,
-    "none of them": style.VERMILION,
-    _CONTROLS: style.FAINT,
+    "all targets perturbed in training": "#00614A",
+    "some of them": "#7CC7B0",
+    "none of them": "white",
+    _CONTROLS: style.CONTROL,
 }
 """What training saw of a perturbation -> colour."""
 _HATCHED: Final = "none of them"
@@ -58,7 +61,7 @@ _COUNTS: Final = ("perturbations", "cells")
 def split(
     adata: AnnData,
     *,
-    width: float = 175.0,
+    figsize: Figsize | None = None,
     show: bool | None = None,
     save: str | Path | None = None,
     **kwargs: Any,
@@ -74,10 +77,12 @@ def split(
     ----------
     adata
         Cells x genes, split by :func:`scgenept.pp.split`; a subset is drawn as it is.
-    width
-        Of the figure, millimetres: 85 is one column of a journal, 175 two. The height follows.
+    figsize
+        Width and height of a new figure, inches; a height of ``None`` follows. Two columns of a journal (175 mm), and
+        as high as the rows need, otherwise.
     show
-        ``True`` calls ``matplotlib.pyplot.show``.
+        ``True`` calls ``matplotlib.pyplot.show``; ``False`` keeps the figure out of pyplot. Otherwise it waits there,
+        as any figure of pyplot, unless ``save`` is given.
     save
         File to write the figure to, cropped, 300 dots per inch.
     **kwargs
@@ -118,27 +123,29 @@ def split(
     tables = {name: _ordered(count, order, labels) for name, count in counts.items()}
     for part, n in controls.items():
         tables["cells"].loc[(part, _CONTROLS), _CONTROLS] = n
+    width, wanted = page_size(figsize, style.TWO_COLUMNS)
     widths = [
         max(style.text_width(name, style.SMALL, weight="bold") for name in column)
         for column in zip(*order, strict=True)
     ]
     names = sum(widths) / POINTS * 1.04 + 3 * MARGIN
     panel = (width - names - 2 * MARGIN - _GAP) / 2
-    text = caption(_sentences(adata, table), width - 2 * MARGIN)
-    top = 3 * MARGIN + LEGEND_LINE * legend_rows(labels, width - 2 * MARGIN) + TEXT_LINE
-    bottom = top + _ROW * len(order) + 2 * MARGIN
-    page = new_page(width, bottom + TEXT_LINE * n_lines(text) + MARGIN, show=show)
-    handles = [Patch(facecolor=_STATES[state], **_hatch(state)) for state in labels]
-    page.legend(handles, labels, left=MARGIN, top=MARGIN, width=width - 2 * MARGIN)
-    axes = {}
-    for i, name in enumerate(_COUNTS):
-        left = names + MARGIN + i * (panel + _GAP)
-        axes[name] = page.axes(left, top, panel, _ROW * len(order))
-        page.text(left, top - MARGIN, name, va="baseline", fontweight="bold")
-        _bars(axes[name], tables[name], panel * POINTS, kwargs)
-    _names(page, order, top, widths[0] / POINTS * 1.04 + 2 * MARGIN)
-    page.text(MARGIN, bottom, text)
-    hand_over(page.figure, save=save, show=show)
+    text = caption(_sentences(adata, table), width)
+    top = 3 * MARGIN + LEGEND_LINE * legend_rows(labels, width) + TEXT_LINE
+    others = top + 3 * MARGIN + TEXT_LINE * n_lines(text)
+    height = stretched(wanted, others, _ROW * len(order), _LEAST * len(order))
+    bottom = top + height + 2 * MARGIN
+    with new_page(width, others + height, show=show, save=save) as page:
+        handles = [Patch(facecolor=_STATES[state], **_hatch(state)) for state in labels]
+        page.legend(handles, labels)
+        axes = {}
+        for i, name in enumerate(_COUNTS):
+            left = names + MARGIN + i * (panel + _GAP)
+            axes[name] = page.axes(left, top, panel, height)
+            page.text(left, top - MARGIN, name, va="baseline", fontweight="bold")
+            _bars(axes[name], tables[name], panel * POINTS, kwargs)
+        _names(page, order, top, height / len(order), widths[0] / POINTS * 1.04 + 2 * MARGIN)
+        page.caption(bottom, text)
     return Panels(page.figure, axes)
 
 
@@ -190,8 +197,8 @@ def _bars(ax: Axes, counts: pd.DataFrame, room: float, kwargs: dict[str, Any]) -
         n = counts[state].to_numpy()
         if not n.any():
             continue
-        look = {"height": 0.72, "color": _STATES[state], "linewidth": 0.0, "label": state, **_hatch(state)}
-        ax.barh(places, n, left=left, **merged(look, kwargs, Rectangle))
+        look = {"height": 0.72, "color": _STATES[state], "linewidth": 0.0, "label": state}
+        ax.barh(places, n, left=left, **(style.look(look, kwargs, Rectangle) | _hatch(state)))
         left += n
     total = counts.sum(axis=1).to_numpy()
     words = [f"{n:,}" for n in total]
@@ -216,14 +223,14 @@ def _bars(ax: Axes, counts: pd.DataFrame, room: float, kwargs: dict[str, Any]) -
 
 def _hatch(state: str) -> dict[str, Any]:
     """Tell the colour of what training never saw from the others in print without colour."""
-    return {"hatch": "//////", "edgecolor": "white", "linewidth": 0.0} if state == _HATCHED else {}
+    return {"hatch": "//////", "edgecolor": "#00614A", "linewidth": style.FRAME} if state == _HATCHED else {}
 
 
-def _names(page: Page, order: list[tuple[str, str]], top: float, second: float) -> None:
+def _names(page: Page, order: list[tuple[str, str]], top: float, step: float, second: float) -> None:
     """Write the part, bold, before its first row, and the group before every row."""
     before = ""
     for row, (part, group) in enumerate(order):
-        middle = top + _ROW * (row + 0.5)
+        middle = top + step * (row + 0.5)
         if part != before:
             page.text(MARGIN, middle, part, va="center_baseline", fontweight="bold")
         page.text(second, middle, group, va="center_baseline")

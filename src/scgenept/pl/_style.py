@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import cbook
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox, ScaledTranslation
-
-from .._io import atomic_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +27,22 @@ INK: Final = "#222222"
 FAINT: Final = "#9A9A9A"
 BAND: Final = "#ECECEC"
 
+# What a colour means is the same in every figure.
+PREDICTED: Final = VERMILION
+"""A model, and what it predicts."""
+OBSERVED: Final = BLUE
+BASELINE: Final = "#7A5195"
+"""The guess that a model has to beat."""
+CONTROL: Final = "#8A8A8A"
+PARTS: Final = {"train": "#BDBDBD", "val": "#E69F00", "test": "#009E73"}
+"""Parts of a split."""
+CATEGORIES: Final = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#8C6D1F", "#0072B2", "#D55E00")
+"""Kinds without a meaning of their own: those of Okabe and Ito without black and yellow, and two that keep their
+distance from these. The colours of observation and prediction come last.
+"""
+MARKS: Final = "osD^vPX*"
+"""A second sign beside colour, for print without it."""
+
 LINE: Final = 0.7
 """Width of data lines, points."""
 FRAME: Final = 0.5
@@ -46,7 +55,25 @@ SMALL: Final = 6.0
 
 MM: Final = 1 / 25.4
 """Inches per millimetre."""
+ONE_COLUMN: Final = 85 * MM
 TWO_COLUMNS: Final = 175 * MM
+"""Widths of the columns of a journal, inches."""
+
+WORDS: Final[dict[str, Any]] = {"fontsize": SMALL, "color": INK}
+"""Look of every text that is no title."""
+TITLE: Final[dict[str, Any]] = {"fontsize": TEXT, "color": INK, "fontweight": "bold"}
+"""Look of the title of a figure."""
+LEGEND: Final[dict[str, Any]] = {
+    "frameon": False, "fontsize": SMALL, "labelcolor": INK, "borderpad": 0, "borderaxespad": 0, "handlelength": 1.4,
+    "handletextpad": 0.4, "columnspacing": 0.8, "labelspacing": 0.3,
+}  # fmt: skip
+"""Look of every legend."""
+CAPTION: Final = "caption"
+"""Mark by which the caption of a figure is found: ``text.get_gid()``."""
+LINE_SPACING: Final = 1.15
+"""Of captions."""
+DASHED: Final = (0, (3, 2))
+"""The line of what a value is held against."""
 
 
 @lru_cache(maxsize=4096)
@@ -67,14 +94,18 @@ _HINTING: Final = 0.96
 def wrap(text: str, width: float, size: float) -> str:
     """Break text into lines of at most ``width`` points, between words, and within words longer than a line."""
     width *= _HINTING
-    lines: list[str] = []
+    # of words alone, which repeat, since a long text takes long to measure anew for every word
+    space = text_width("o o", size) - 2 * text_width("o", size)
+    lines: list[list[str]] = []
+    filled = np.inf
     for word in (piece for whole in text.split() for piece in _pieces(whole, width, size)):
-        longer = f"{lines[-1]} {word}" if lines else word
-        if lines and text_width(longer, size) <= width:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return "\n".join(lines)
+        own = text_width(word, size)
+        if filled + space + own > width:
+            lines.append([])
+            filled = -space
+        lines[-1].append(word)
+        filled += space + own
+    return "\n".join(" ".join(line) for line in lines)
 
 
 def _pieces(word: str, width: float, size: float) -> list[str]:
@@ -104,22 +135,6 @@ def tidy(ax: Axes) -> None:
     ax.set_facecolor("white")
 
 
-def stacked_axes(n_rows: int, *, height: float = 75 * MM) -> tuple[Figure, list[Axes]]:
-    """Return a figure two columns wide with axes under each other, known to no window and no pyplot.
-
-    Parameters
-    ----------
-    n_rows
-        Number of axes.
-    height
-        Of each, inches.
-    """
-    figure = Figure(figsize=(TWO_COLUMNS, n_rows * height), layout="constrained", facecolor="white")
-    return figure, list(figure.subplots(n_rows, 1, squeeze=False).ravel())
-
-
-ONE_COLUMN: Final = 85 * MM
-
 DIVERGING: Final = LinearSegmentedColormap.from_list(
     "scgenept_diverging",
     (
@@ -132,52 +147,6 @@ DIVERGING: Final = LinearSegmentedColormap.from_list(
 
 Equal steps of a value are equal steps of lightness on both sides, so the size of a change is seen in grey print too.
 """
-
-
-def axes_for(
-    ax: Axes | None, figsize: tuple[float, float] | None, default: tuple[float, float], *, show: bool | None
-) -> Axes:
-    """Return the axes given, or those of a new white figure, which pyplot knows of only where it will be seen.
-
-    That is with ``show=True``, and with ``show=None`` in a notebook or wherever else matplotlib draws by itself. A
-    figure that pyplot does not know goes away with its last name, so a loop over perturbations fills no memory.
-
-    Parameters
-    ----------
-    ax, figsize, show
-        As the figure's function was told.
-    default
-        Width and height of a new figure, inches.
-
-    Raises
-    ------
-    TypeError
-        There are axes and a size.
-    """
-    if ax is not None:
-        if figsize is not None:
-            msg = "With ax= no figure is made, so this has no place to go: figsize. Set it where the figure is made."
-            raise TypeError(msg)
-        return ax
-    options: dict[str, Any] = {"figsize": figsize or default, "layout": "constrained", "facecolor": "white"}
-    by_itself = mpl.is_interactive() or "inline" in str(mpl.get_backend())
-    if show or (show is None and by_itself):
-        return plt.figure(**options).add_subplot()
-    figure = Figure(**options)
-    FigureCanvasAgg(figure)
-    return figure.add_subplot()
-
-
-def finish(ax: Axes, *, show: bool | None, save: str | Path | None) -> None:
-    """Write the figure to a file, whole or not at all, and show it where that was asked for."""
-    if save is not None:
-        path = Path(save)
-        # matplotlib would add the ending to the temporary name
-        path = path if path.suffix else path.with_name(f"{path.name}.{mpl.rcParams['savefig.format']}")
-        with atomic_file(path) as work:
-            ax.figure.figure.savefig(work, dpi=300, bbox_inches="tight")
-    if show:
-        plt.show()
 
 
 def look(ours: Mapping[str, Any], given: Mapping[str, Any], artist: type[Artist]) -> dict[str, Any]:
@@ -197,18 +166,16 @@ def caption_below(ax: Axes, text: str, width: float) -> None:
         textcoords="offset points",
         ha="left",
         va="top",
-        fontsize=SMALL,
-        color=INK,
+        linespacing=LINE_SPACING,
         parse_math=False,
         annotation_clip=False,
-        gid="caption",
+        gid=CAPTION,
+        **WORDS,
     )
 
 
-_HANDLE: Final = 1.9
+_HANDLE: Final = LEGEND["handlelength"] + LEGEND["handletextpad"]
 """Room of a legend's mark and the gap after it, in sizes of its text."""
-_COLUMN_GAP: Final = 1.2
-"""Gap between columns of the legend, in sizes of its text."""
 
 
 def legend_above(ax: Axes, handles: Mapping[str, Artist], *, title: str, width: float, start: float = 4.0) -> None:
@@ -227,8 +194,9 @@ def legend_above(ax: Axes, handles: Mapping[str, Artist], *, title: str, width: 
     start
         Gap between axes and legend, points.
     """
-    columns = [text_width(label, SMALL) + (_HANDLE + _COLUMN_GAP) * SMALL for label in handles]
-    in_one_row = sum(columns) - _COLUMN_GAP * SMALL <= width
+    gap = LEGEND["columnspacing"]
+    columns = [text_width(label, SMALL) + (_HANDLE + gap) * SMALL for label in handles]
+    in_one_row = sum(columns) - gap * SMALL <= width
     legend = ax.legend(
         list(handles.values()),
         list(handles),
@@ -237,18 +205,11 @@ def legend_above(ax: Axes, handles: Mapping[str, Artist], *, title: str, width: 
         bbox_to_anchor=(0, 1),
         bbox_transform=ax.transAxes + ScaledTranslation(0, start / 72, ax.figure.dpi_scale_trans),
         ncols=len(handles) if in_one_row else max(1, int(width // max(columns, default=width))),
-        frameon=False,
-        fontsize=SMALL,
-        labelcolor=INK,
         title_fontproperties={"size": TEXT, "weight": "bold"},
         alignment="left",
-        borderpad=0,
-        borderaxespad=0,
-        handlelength=_HANDLE - 0.5,
-        handletextpad=0.5,
-        columnspacing=_COLUMN_GAP,
+        **LEGEND,
     )
-    legend.get_title().set_color(INK)
+    legend.get_title().set(color=INK, parse_math=False)
 
 
 def few_ticks(ax: Axes) -> None:
@@ -308,3 +269,8 @@ def break_name(name: str, width: float, size: float) -> str:
         else:
             lines.append(part)
     return "\n".join(shorten(line, width, size) for line in lines)
+
+
+def signed(text: str) -> str:
+    """Write negative numbers with the sign that scales have."""
+    return text.replace("-", "\N{MINUS SIGN}")

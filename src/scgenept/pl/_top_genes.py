@@ -13,6 +13,7 @@ from .. import _keys
 from .._errors import DataError
 from . import _style as style
 from ._captions import observed_by, predicted_by
+from ._figures import on_axes
 from ._responses import read_observation, read_prediction, require_observation
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ..perturbation import PerturbationLike
+    from ._figures import Figsize
     from ._responses import Observation, Prediction
 
 _OFFSET: Final = 0.2
@@ -33,7 +35,7 @@ _PREDICTED: Final[dict[str, Any]] = {
     "linestyle": "none",
     "marker": "o",
     "markersize": _DOT,
-    "color": style.VERMILION,
+    "color": style.PREDICTED,
     "linewidth": style.LINE,
     "capsize": 0,
     "zorder": 4,
@@ -59,7 +61,7 @@ def top_genes(  # noqa: PLR0913  (where the data are, and where the figure goes)
     n_top: int = 20,
     key: str | None = None,
     ax: Axes | None = None,
-    figsize: tuple[float, float] | None = None,
+    figsize: Figsize | None = None,
     show: bool | None = None,
     save: str | Path | None = None,
     **kwargs: Any,
@@ -89,14 +91,13 @@ def top_genes(  # noqa: PLR0913  (where the data are, and where the figure goes)
     key
         Which prediction, where several of the same perturbation are stored.
     ax
-        Axes to draw on; its figure should have ``layout="constrained"``, which makes room for names and caption. A new
-        figure otherwise.
+        Axes to draw on, of a figure with ``layout="constrained"``; a new figure otherwise.
     figsize
-        Width and height of a new figure, inches; two columns of a journal (175 mm) by 75 mm otherwise, and
-        ``(85 / 25.4, 75 / 25.4)`` fits one.
+        Width and height of a new figure, inches; a height of ``None`` follows. Two columns of a journal (175 mm) by 75
+        mm otherwise.
     show
-        ``True`` calls ``matplotlib.pyplot.show``, ``False`` leaves pyplot out of it; otherwise the figure is shown
-        where matplotlib draws by itself, as in a notebook.
+        ``True`` calls ``matplotlib.pyplot.show``; ``False`` keeps the figure out of pyplot. Otherwise it waits there,
+        as any figure of pyplot, unless ``save`` is given.
     save
         File to write the figure to, cropped, 300 dots per inch.
     **kwargs
@@ -104,7 +105,7 @@ def top_genes(  # noqa: PLR0913  (where the data are, and where the figure goes)
 
     Returns
     -------
-    The axes: ``get_xticklabels`` are the genes in rank order, ``get_xlabel`` is the caption.
+    The axes: ``get_xticklabels`` are the genes in rank order, the text with the gid ``caption`` is the caption.
 
     Raises
     ------
@@ -135,11 +136,10 @@ def top_genes(  # noqa: PLR0913  (where the data are, and where the figure goes)
     else:
         observation = require_observation(observed, prediction, n_top=n_top)
     genes = _rank(prediction, observation)[:n_top]
-    ax = style.axes_for(ax, figsize, _SIZE, show=show)
-    _draw(ax, genes, prediction, observation, kwargs)
-    _label(ax, genes, prediction, observation)
-    style.finish(ax, show=show, save=save)
-    return ax
+    with on_axes(ax, figsize, _SIZE, show=show, save=save) as axes:
+        _draw(axes, genes, prediction, observation, kwargs)
+        _label(axes, genes, prediction, observation)
+    return axes
 
 
 def _rank(prediction: Prediction, observation: Observation | None) -> list[str]:
@@ -155,7 +155,7 @@ def _draw(
     places = np.arange(len(genes))
     for place in places[np.isin(genes, prediction.perturbation.genes)]:
         ax.axvspan(place - 0.5, place + 0.5, color=style.BAND, linewidth=0, zorder=0)
-    ax.axhline(0, color=style.FAINT, linewidth=style.LINE, linestyle=(0, (3, 2)), zorder=1)
+    ax.axhline(0, color=style.FAINT, linewidth=style.LINE, linestyle=style.DASHED, zorder=1)
     if observation is not None:
         _draw_observation(ax, genes, observation)
     predicted = prediction.table.loc[genes]
@@ -184,7 +184,7 @@ def _draw_observation(ax: Axes, genes: list[str], observation: Observation) -> N
     places = np.arange(len(genes)) - _OFFSET
     means = observation.table.loc[genes]
     if observation.cells is not None:
-        line = {"color": style.BLUE, "linewidth": style.LINE}
+        line = {"color": style.OBSERVED, "linewidth": style.LINE}
         ax.boxplot(
             observation.cells,
             positions=places,
@@ -196,7 +196,7 @@ def _draw_observation(ax: Axes, genes: list[str], observation: Observation) -> N
             showcaps=False,
             patch_artist=True,
             manage_ticks=False,
-            boxprops={"facecolor": style.SKY, "edgecolor": style.BLUE, "linewidth": style.LINE},
+            boxprops={"facecolor": style.SKY, "edgecolor": style.OBSERVED, "linewidth": style.LINE},
             whiskerprops=line,
             medianprops=line | {"linewidth": 2 * style.LINE},
             zorder=2,
@@ -207,7 +207,7 @@ def _draw_observation(ax: Axes, genes: list[str], observation: Observation) -> N
         yerr=None if observation.cells is not None else means["std"].fillna(0),
         fmt="D",
         **_DIAMOND,
-        color=style.BLUE,
+        color=style.OBSERVED,
         linewidth=style.LINE,
         capsize=0,
         zorder=3,
@@ -218,29 +218,28 @@ def _draw_observation(ax: Axes, genes: list[str], observation: Observation) -> N
 def _label(ax: Axes, genes: list[str], prediction: Prediction, observation: Observation | None) -> None:
     """Write names, scale, legend and caption in sizes that fit the axes as laid out now."""
     style.tidy(ax)
-    ax.set_ylabel("change over control\n(log1p of counts per 10,000)", fontsize=style.SMALL, color=style.INK)
+    ax.set_ylabel("change over control\n(log1p of counts per 10,000)", **style.WORDS)
     ax.set_xticks(np.arange(len(genes)), genes, rotation=90)
     width = style.width_in_points(ax)
-    size = min(style.TEXT, 0.8 * width / (len(genes) + 0.2))
+    size = min(style.SMALL, 0.8 * width / (len(genes) + 0.2))
     for label, gene in zip(ax.get_xticklabels(), genes, strict=True):
         target = gene in prediction.perturbation.genes
         label.set(fontsize=size, fontweight="bold" if target else "normal", fontstyle="italic")
-    caption = style.wrap(_caption(genes, prediction, observation), width, style.SMALL)
-    ax.set_xlabel(caption, fontsize=style.SMALL, color=style.INK, loc="left", parse_math=False)
+    style.caption_below(ax, _caption(genes, prediction, observation), width)
     _legend(ax, prediction, observation, width)
 
 
 def _legend(ax: Axes, prediction: Prediction, observation: Observation | None, width: float) -> None:
     """Put name of the perturbation and legend above the axes."""
     handles: dict[str, Artist] = {}
-    diamond = partial(Line2D, [], [], color=style.BLUE, marker="D", **_DIAMOND)
+    diamond = partial(Line2D, [], [], color=style.OBSERVED, marker="D", **_DIAMOND)
     if observation is not None and observation.cells is not None:
-        handles["observed cells"] = Patch(facecolor=style.SKY, edgecolor=style.BLUE, linewidth=style.LINE)
+        handles["observed cells"] = Patch(facecolor=style.SKY, edgecolor=style.OBSERVED, linewidth=style.LINE)
         handles["their mean"] = diamond(linestyle="none")
     elif observation is not None:
         handles["observed mean ± SD"] = diamond(linewidth=style.LINE)
     handles[f"predicted mean {_spread(prediction)}"] = Line2D(
-        [], [], color=style.VERMILION, marker="o", markersize=_DOT, linewidth=style.LINE
+        [], [], color=style.PREDICTED, marker="o", markersize=_DOT, linewidth=style.LINE
     )
     style.legend_above(ax, handles, title=str(prediction.perturbation), width=width)
 

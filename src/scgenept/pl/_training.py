@@ -9,17 +9,18 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from . import _style as style
+from ._figures import on_axes
 from ._history import LEARNING_RATE, TRAIN_LOSS, VALIDATION_LOSS, read_history
 from ._panels import (
     LEGEND_LINE,
     MARGIN,
     TEXT_LINE,
     caption,
-    hand_over,
     legend_rows,
-    merged,
     n_lines,
     new_page,
+    page_size,
+    stretched,
 )
 
 if TYPE_CHECKING:
@@ -31,10 +32,13 @@ if TYPE_CHECKING:
 
     from ..training.fit import TrainingRun
     from ..weights.model import ScGenePT
+    from ._figures import Figsize
     from ._history import History
 
 _HEIGHT: Final = 45.0
 """Of the losses, millimetres."""
+_LEAST: Final = 20.0
+"""Lowest, millimetres."""
 _RATES: Final = 9.0
 """Of the learning rate, millimetres."""
 _LEFT: Final = 14.0
@@ -44,6 +48,8 @@ _WIDE_RANGE: Final = 10.0
 _FEW: Final = 40
 """So many epochs have a mark each."""
 _TRAIN: Final = "training"
+_TRAIN_COLOUR: Final = "#6E6E6E"
+"""The grey of the training part, dark enough for a line."""
 _VALIDATION: Final = "validation"
 
 
@@ -51,7 +57,7 @@ def training(
     run: ScGenePT | TrainingRun | pd.DataFrame | str | os.PathLike[str],
     *,
     ax: Axes | None = None,
-    width: float = 85.0,
+    figsize: Figsize | None = None,
     show: bool | None = None,
     save: str | Path | None = None,
     **kwargs: Any,
@@ -70,11 +76,13 @@ def training(
         that is still going on is drawn so far) or that a model was saved in; or a table with the columns ``epoch``,
         ``train_loss`` and ``validation_loss``.
     ax
-        Axes to draw on, without learning rate; a new figure otherwise.
-    width
-        Of a new figure, millimetres: 85 is one column of a journal, 175 two.
+        Axes to draw on, of a figure with ``layout="constrained"``; a new figure otherwise.
+    figsize
+        Width and height of a new figure, inches; a height of ``None`` follows. One column of a journal (85 mm)
+        otherwise.
     show
-        ``True`` calls ``matplotlib.pyplot.show``.
+        ``True`` calls ``matplotlib.pyplot.show``; ``False`` keeps the figure out of pyplot. Otherwise it waits there,
+        as any figure of pyplot, unless ``save`` is given.
     save
         File to write the figure to, cropped, 300 dots per inch.
     **kwargs
@@ -102,38 +110,46 @@ def training(
     history = read_history(run)
     handles = _handles(history, kwargs)
     if ax is None:
-        ax = _new(history, handles, width, show=show)
-    else:
-        _draw(ax, history, kwargs)
-        ax.legend(handles=handles, frameon=False, fontsize=style.SMALL, labelcolor=style.INK, loc="best")
-        words = style.wrap(" ".join(_sentences(history)), style.width_in_points(ax), style.SMALL)
-        ax.set_xlabel(f"epoch\n{words}", fontsize=style.SMALL, color=style.INK, parse_math=False)
-        hand_over(ax.figure.figure, save=save, show=show)
-        return ax
-    _draw(ax, history, kwargs)
-    hand_over(ax.figure.figure, save=save, show=show)
-    return ax
+        return _on_page(history, handles, figsize, kwargs, show=show, save=save)
+    with on_axes(ax, figsize, (style.ONE_COLUMN, style.ONE_COLUMN), show=show, save=save) as axes:
+        _draw(axes, history, kwargs)
+        axes.legend(handles=handles, loc="best", **style.LEGEND | {"borderpad": 0.4})
+        axes.set_xlabel("epoch", labelpad=2, **style.WORDS)
+        style.caption_below(axes, " ".join(_sentences(history)), style.width_in_points(axes))
+    return axes
 
 
-def _new(history: History, handles: list[Line2D], width: float, *, show: bool | None) -> Axes:
-    """Return the axes of the losses on a page that has everything else."""
-    text = caption(_sentences(history), width - 2 * MARGIN)
+def _on_page(
+    history: History,
+    handles: list[Line2D],
+    figsize: Figsize | None,
+    kwargs: dict[str, Any],
+    *,
+    show: bool | None,
+    save: str | Path | None,
+) -> Axes:
+    """Draw the losses on a page that has everything else."""
+    width, wanted = page_size(figsize, style.ONE_COLUMN)
+    text = caption(_sentences(history), width)
     labels = [str(handle.get_label()) for handle in handles]
     has_rates = _rate_changed(history)
-    top = 2 * MARGIN + LEGEND_LINE * legend_rows(labels, width - 2 * MARGIN)
-    bottom = top + _HEIGHT + has_rates * (_RATES + 3 * MARGIN) + _BELOW
-    page = new_page(width, bottom + TEXT_LINE * n_lines(text) + 2 * MARGIN, show=show)
-    page.legend(handles, labels, left=MARGIN, top=MARGIN, width=width - 2 * MARGIN)
-    side = width - _LEFT - 4 * MARGIN
-    ax = page.axes(_LEFT, top, side, _HEIGHT)
-    lowest = ax
-    if has_rates:
-        lowest = page.axes(_LEFT, top + _HEIGHT + 3 * MARGIN, side, _RATES)
-        _draw_rates(lowest, history)
-        ax.sharex(lowest)
-        ax.tick_params(labelbottom=False)
-    lowest.set_xlabel("epoch", fontsize=style.SMALL, color=style.INK, labelpad=2)
-    page.text(MARGIN, bottom + MARGIN, text)
+    top = 2 * MARGIN + LEGEND_LINE * legend_rows(labels, width)
+    others = top + has_rates * (_RATES + 3 * MARGIN) + _BELOW + TEXT_LINE * n_lines(text) + 2 * MARGIN
+    height = stretched(wanted, others, _HEIGHT, _LEAST)
+    bottom = top + height + has_rates * (_RATES + 3 * MARGIN) + _BELOW
+    with new_page(width, others + height, show=show, save=save) as page:
+        page.legend(handles, labels)
+        side = width - _LEFT - 4 * MARGIN
+        ax = page.axes(_LEFT, top, side, height)
+        lowest = ax
+        if has_rates:
+            lowest = page.axes(_LEFT, top + height + 3 * MARGIN, side, _RATES)
+            _draw_rates(lowest, history)
+            ax.sharex(lowest)
+            ax.tick_params(labelbottom=False)
+        lowest.set_xlabel("epoch", **style.WORDS, labelpad=2)
+        _draw(ax, history, kwargs)
+        page.caption(bottom + MARGIN, text)
     return ax
 
 
@@ -148,7 +164,7 @@ def _draw(ax: Axes, history: History, kwargs: dict[str, Any]) -> None:
     kept = table[table["epoch"] == history.best_epoch]
     column = VALIDATION_LOSS if history.validated else TRAIN_LOSS
     ax.axvline(
-        history.best_epoch, color=style.FAINT, linewidth=style.LINE, linestyle=(0, (3, 2)), zorder=1, label="_kept"
+        history.best_epoch, color=style.FAINT, linewidth=style.LINE, linestyle=style.DASHED, zorder=1, label="_kept"
     )
     ax.plot(kept["epoch"], kept[column], label="kept", **_RING)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
@@ -166,7 +182,7 @@ def _draw(ax: Axes, history: History, kwargs: dict[str, Any]) -> None:
         ax.yaxis.set_major_locator(MaxNLocator(nbins=5))
     # no power of ten above the axes, where the legend is
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
-    ax.set_ylabel("mean squared error", fontsize=style.SMALL, color=style.INK, labelpad=2)
+    ax.set_ylabel("mean squared error", **style.WORDS, labelpad=2)
 
 
 _RING: Final[dict[str, Any]] = {
@@ -179,11 +195,11 @@ def _looks(history: History, kwargs: dict[str, Any]) -> dict[str, dict[str, Any]
     """Return label -> look of the curves."""
     marks = len(history.table) <= _FEW
     line: dict[str, Any] = {"linewidth": 1.6 * style.LINE, "markersize": 2.6, "zorder": 3}
-    looks = {_TRAIN: line | {"color": style.BLUE, "marker": "s" if marks else ""}}
+    looks = {_TRAIN: line | {"color": _TRAIN_COLOUR, "marker": "s" if marks else ""}}
     if history.validated:
-        looks[_VALIDATION] = line | {"color": style.VERMILION, "marker": "o" if marks else "", "zorder": 4}
+        looks[_VALIDATION] = line | {"color": style.PARTS["val"], "marker": "o" if marks else "", "zorder": 4}
     main = list(looks)[-1]
-    return looks | {main: merged(looks[main], kwargs, Line2D)}
+    return looks | {main: style.look(looks[main], kwargs, Line2D)}
 
 
 def _handles(history: History, kwargs: dict[str, Any]) -> list[Line2D]:
@@ -211,7 +227,7 @@ def _draw_rates(ax: Axes, history: History) -> None:
     top = float(np.nanmax(rates))
     ax.set_ylim(0, 1.1 * top)
     ax.set_yticks([0, top], ["0", f"{top:.2g}"])
-    ax.set_ylabel("learning\nrate", fontsize=style.SMALL, color=style.INK, labelpad=2)
+    ax.set_ylabel("learning\nrate", **style.WORDS, labelpad=2)
 
 
 def _sentences(history: History) -> list[str]:
