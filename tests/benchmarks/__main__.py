@@ -36,6 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=10, help="leave out what would take longer (default: 10)")
+    parser.add_argument("--only", nargs="+", metavar="SIZE", help="sizes as the tables name them, such as '1 x 5,045'")
     parser.add_argument("--show", type=Path, help="print the tables of a file that --json wrote, and measure nothing")
     given = parser.parse_args(arguments)
     if given.show:
@@ -45,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
             print(page(name, found, earlier["machine"]))
         return
     repeats = min(2, given.repeats) if given.quick else given.repeats
-    options = Options(quick=given.quick, device=given.device, repeats=repeats, minutes=given.minutes)
+    options = Options(quick=given.quick, device=given.device, repeats=repeats, minutes=given.minutes, only=given.only)
     machine = machines.measure(given.device, quick=given.quick)
     measured: dict[str, Any] = {"machine": machine, "options": vars(given), "cases": {}}
 
@@ -77,7 +78,8 @@ def describe(machine: Machine) -> str:
 def measure(name: str, options: Options, machine: Machine) -> Iterator[dict[str, Any]]:
     """Yield settings and result of each measurement of a case as they come."""
     case = importlib.import_module(f"tests.benchmarks.cases.{name}")
-    for settings in case.plan(options, machine):
+    planned = case.plan(options, machine)
+    for settings in planned if options.only is None else [job for job in planned if job["label"] in options.only]:
         if "skip" in settings:
             result: dict[str, Any] = {"skipped": settings["skip"]}
         else:

@@ -288,6 +288,13 @@ def test_few_known_genes_warn() -> None:
         sgp.tl.predict_perturbation(adata, "GENE03", model=small_model(), engine=ENGINE)
 
 
+def test_single_unknown_genes_warn() -> None:
+    adata = cells()
+    adata.var_names = [*GENES[:38], "NOVEL1", "NOVEL2"]
+    with pytest.warns(UserWarning, match="2 of 40 genes are unknown to small .* means nothing: NOVEL1, NOVEL2. Leave"):
+        sgp.tl.predict_perturbation(adata, "GENE03", model=small_model(), engine=ENGINE)
+
+
 def test_the_global_rng_is_untouched(model: ScGenePT) -> None:
     import torch
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -53,7 +54,10 @@ class Predictor:
         """Guess as someone who saw these controls and singles, and all cells of the training perturbations."""
         if knew is experiment.seen or self.refit is None:
             return Guess(self.values, self.control, knew.additive)
-        fitted = fit(copy.copy(self.refit), experiment, knew.control, self.seed)
+        with warnings.catch_warnings():
+            # What there is to say was said when it was fitted the first time.
+            warnings.filterwarnings("ignore", category=UserWarning)
+            fitted = fit(copy.copy(self.refit), experiment, knew.control, self.seed)
         return knew.guess(fitted.predict_pseudobulks(experiment.test).to_numpy())
 
 

@@ -247,10 +247,10 @@ def _sentences(history: History) -> list[str]:
     if facts.get("interrupted"):
         found.append("Stopped by the user.")
     found.append(
-        "Training: mean over the steps of an epoch, with dropout; validation: after it, without. One run, so no "
+        "Training: mean over the steps of an epoch, with any dropout; validation: after it, without. One run, so no "
         "interval."
         if history.validated
-        else "Mean over the steps of an epoch, with dropout; without validation the last epoch is kept. One run, so no "
-        "interval."
+        else "Mean over the steps of an epoch, with any dropout; without validation the last epoch is kept. One run, so "
+        "no interval."
     )
     return found

@@ -136,7 +136,7 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
     -----
     UserWarning
         Three or more genes at once; a gene that was never perturbed in training; data perturbed in another way
-        (CRISPRi, say) than those of the training; fewer than half of the genes known to the model; input cells unlike
+        (CRISPRi, say) than those of the training; genes that the model does not know; input cells unlike
         the training controls; a large result that is mostly NaN; a conformal interval whose stratum had too few
         perturbations and was pooled, or of cells perturbed in another way.
 
@@ -172,6 +172,7 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
         require_possible(wish, loaded, len(rows))
     names = [str(name) for name in data.var_names]
     require_known_genes(loaded.gene_set(names), loaded)
+    _warn_of_unknown_genes(loaded.gene_set(names), loaded)
     tokens = build_tokens(loaded, names, perturbation)
     if len(perturbation) > MAX_EVALUATED_TARGETS:
         msg = f"{perturbation} perturbs {len(perturbation)} genes; the model was never evaluated on more than two."
@@ -270,10 +271,22 @@ def require_known_genes(genes: GeneSet, model: ScGenePT) -> None:
             f"model: {listing(model.vocabulary.tokens)}). Use human gene symbols or Ensembl gene ids as var_names."
         )
         raise DataError(msg)
+    unknown = [name for name, match in zip(genes.names, genes.matches.matched, strict=True) if match is None]
     if share < MIN_MATCHED:
-        unknown = [name for name, match in zip(genes.names, genes.matches.matched, strict=True) if match is None]
         msg = (
             f"Only {genes.matches.n_matched:,} of {len(genes):,} genes ({share:.0%}) are known to {model.name}; the "
             f"others ({listing(unknown)}) all look alike to it. See scgenept.pp.match_genes."
+        )
+        warnings.warn(msg, UserWarning, stacklevel=3)
+
+
+def _warn_of_unknown_genes(genes: GeneSet, model: ScGenePT) -> None:
+    """Warn of genes whose prediction is that of no gene; the original trained those that it did not match, as one."""
+    unknown = [name for name, match in zip(genes.names, genes.matches.matched, strict=True) if match is None]
+    if unknown and len(unknown) <= (1 - MIN_MATCHED) * len(genes) and model.card.token_mapping != "v1":
+        msg = (
+            f"{len(unknown):,} of {len(genes):,} genes are unknown to {model.name} and all look alike to it; what is "
+            f"predicted for them means nothing: {listing(unknown)}. Leave them out, or rename them "
+            "(scgenept.pp.match_genes)."
         )
         warnings.warn(msg, UserWarning, stacklevel=3)

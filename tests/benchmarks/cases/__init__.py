@@ -37,9 +37,12 @@ class Options:
         Of each timing.
     minutes
         A measurement that would take longer is left out, with its expected time.
+    only
+        Labels of the sizes to measure; ``None`` for all.
     """
 
     quick: bool = False
     device: str = "cpu"
     repeats: int = 3
     minutes: float = 10.0
+    only: list[str] | None = None
