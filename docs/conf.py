@@ -74,7 +74,7 @@ ELSEWHERE: Final = re.compile(
 """
 
 PRIVATE: Final = re.compile(
-    r"(Against|ByLike|Cells|DeviceName|EmbeddingLike|FloatArray|GeneVector|HasVocabulary|How|IntArray|KeyForm|Kind"
+    r"(Against|ByLike|Cells|DeviceName|EmbeddingLike|Figsize|FloatArray|GeneVector|HasVocabulary|How|IntArray|KeyForm|Kind"
     r"|Missing|Modality|Models?|PerturbationLike|PrecisionName|PredictorLike|Pseudobulks|Quantile|RNGLike|Reference"
     r"|Rule|Scale|ScaleLike|Scheme|Source"
     r"|Training|View)$"
