@@ -27,11 +27,14 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinxcontrib.bibtex",
 ]
 exclude_patterns = ["_build", "_templates"]
 templates_path = ["_templates"]
 nb_execution_mode = "off"
-myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
 autosummary_generate = True
@@ -44,9 +47,17 @@ napoleon_use_rtype = False
 # The attributes of a dataclass are described in its docstring; its fields are not listed a second time.
 napoleon_use_ivar = True
 
+bibtex_bibfiles = ["references.bib"]
+bibtex_default_style = "alpha"
+bibtex_reference_style = "author_year"
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
 html_theme = "sphinx_book_theme"
 html_title = "scgenept"
-html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
+html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False, "navbar_persistent": []}
 
 # Links into other packages need their inventories, so they are made only where a network is promised.
 if os.environ.get("SCGENEPT_DOCS_LINKS"):
@@ -74,8 +85,8 @@ ELSEWHERE: Final = re.compile(
 """
 
 PRIVATE: Final = re.compile(
-    r"(Against|ByLike|Cells|DeviceName|EmbeddingLike|Figsize|FloatArray|GeneVector|HasVocabulary|How|IntArray|KeyForm|Kind"
-    r"|Missing|Modality|Models?|PerturbationLike|PrecisionName|PredictorLike|Pseudobulks|Quantile|RNGLike|Reference"
+    r"(Against|ApproximationError|ByLike|Cells|DTypeName|DeviceName|EmbeddingLike|Figsize|FloatArray|GeneVector"
+    r"|HasVocabulary|How|IntArray|KeyForm|Kind|Missing|Modality|Models?|PerturbationLike|PrecisionName|PredictorLike|Pseudobulks|Quantile|RNGLike|Reference"
     r"|Rule|Scale|ScaleLike|Scheme|Source"
     r"|Training|View)$"
 )

@@ -17,7 +17,7 @@ SRC = Path(__file__).parents[1] / "src" / "scgenept"
 # Rooms from the ground up; a room imports from itself and from lower floors only.
 FLOORS = (
     {"_errors", "_io", "_keys", "_logging", "_settings", "_types", "_version"},
-    {"_device", "_extra", "_memory", "perturbation"},
+    {"_device", "_extra", "_memory", "_progress", "perturbation"},
     {"genes", "nn", "pickles", "registry"},
     {"weights", "data", "knowledge"},
     {"training", "prediction", "evaluation"},
@@ -30,7 +30,7 @@ FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 # Doors that stand on other doors: tools load models and read results, figures read results, imported data are set up.
 DOORS_OVER_DOORS = {"datasets": {"pp"}, "pl": {"get"}, "tl": {"get", "models"}}
 
-HEAVY = ("anndata", "captum", "lightning", "matplotlib", "pandas", "scanpy", "sentence_transformers", "torch")
+HEAVY = ("anndata", "captum", "lightning", "matplotlib", "pandas", "pooch", "scanpy", "sentence_transformers", "torch")
 
 
 def modules() -> dict[str, Path]:
@@ -141,7 +141,11 @@ def test_files_are_short() -> None:
 @pytest.mark.parametrize("module", ["nn", "training.step"])
 def test_torch_is_enough(module: str) -> None:
     check(
-        f"import scgenept.{module}", blocked=("anndata", "lightning", "mudata", "pandas", "scanpy", "scipy", "sklearn")
+        f"import scgenept.{module}",
+        blocked=(
+            *("anndata", "lightning", "mudata", "pandas", "pooch", "safetensors", "scanpy", "scipy"),
+            *("sklearn", "tqdm", "yaml"),
+        ),
     )
 
 
@@ -183,13 +187,15 @@ assert ours.level == logging.NOTSET and ours.propagate and not ours.handlers
 OPTIONAL = ("captum", "lightning", "pytorch_lightning", "sentence_transformers", "transformers")
 
 
-def test_load_and_predict_without_lightning() -> None:
+def test_load_and_predict_without_lightning_or_compiler() -> None:
     check(
         """
 import scgenept as sgp
 cells = sgp.datasets.k562_mini()[:4].copy()
 sgp.tl.predict_perturbation(cells, ["KLF1", "MAP2K6"], model=sgp.models.load("scgenept-mini"))
 assert cells.layers["KLF1+MAP2K6"].shape == cells.shape
+import sys
+assert not {"torch._dynamo", "torch._inductor"} & set(sys.modules)  # nothing is compiled unasked
 """,
         blocked=OPTIONAL,
     )

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import pandas as pd
 import pytest
+
+import scgenept as sgp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,7 +41,77 @@ def claims_of_predict_and_plot(namespace: dict[str, Any]) -> None:
     assert namespace["change"].corr(namespace["common"]) > 0.8
 
 
-CLAIMS: Final[dict[str, Callable[[dict[str, Any]], None]]] = {"predict_and_plot": claims_of_predict_and_plot}
+def claims_of_finetune_and_evaluate(namespace: dict[str, Any]) -> None:
+    """The network is no better than the best simple guess, and the small model has seen the answers."""
+    report, both, table = namespace["report"], namespace["both"].summary, namespace["table"]
+    assert table["split"].value_counts().to_dict() == {"test": 16, "train": 14, "val": 3}
+    history = pd.DataFrame(namespace["model"].card.training["history"])
+    assert history["train_loss"].iloc[-1] < 0.9 * history["train_loss"].iloc[0]
+    assert history["validation_loss"].min() > 0.9 * history["validation_loss"].iloc[0]
+    overall = report.summary.query("stratum == 'all'").pivot(index="metric", columns="predictor", values="value")
+    network, delta, pds = "scgpt-finetuned", overall.loc["pearson_delta"], overall.loc["pds_cosine"]
+    assert delta["mean"].round(2) == 0.31
+    assert delta["additive"].round(2) == 0.49
+    assert delta["mean"] < delta[network] < delta["additive"]
+    assert pds["mean"] == 0.5
+    assert abs(pds[network] - 0.5) < 0.1
+    assert pds["additive"] > pds[network]
+    assert f"{network} has collapsed" in report.notes[0]
+    assert set(report.comparisons.query("metric == 'pearson_delta' and stratum == 'all'")["better"]) == {""}
+    values = both.query("stratum == 'all'").pivot(index="metric", columns="predictor", values="value")
+    assert (values["scgenept-mini"] > values[["additive", "mean", "trained here"]].max(axis=1) + 0.1).all()
+    assert (namespace["tested"].isin(namespace["seen"]).sum(), len(namespace["tested"])) == (12, 16)
+
+
+def claims_of_own_counts(namespace: dict[str, Any]) -> None:
+    """Labels are read as said, genes found, globins rise, and cells of another kind are warned of."""
+    labels = namespace["labels"].drop_duplicates("guide").set_index("guide")["perturbation"]
+    assert labels.value_counts().to_dict() == {"ctrl": 2, "KLF1": 2, "MAPK1": 1, "KLF1+MAP2K6": 1, "KIAA1804": 1}
+    assert namespace["matches"]["how"].value_counts().to_dict() == {
+        "symbol": 495,
+        "unmatched": 10,
+        "alias": 3,
+        "ensembl": 2,
+    }
+    assert namespace["adata"].shape == (420, 500)
+    record = namespace["record"]
+    assert record["genes_in_training"] == 1
+    assert record["control_correlation"] > 0.99
+    top = sgp.get.predictions(namespace["restored"], "KLF1+MAP2K6").head(2)
+    assert set(top["gene"]) == {"HBZ", "HBG2"}
+    assert (top["delta"] > 0.5).all()
+    others, key = namespace["others"], "KLF1+MAP2K6"
+    assert sgp.get.record(others, key)["control_correlation"] < 0.8
+    assert str(namespace["caught"][0].message).startswith("Only 8 of 765 genes")
+
+
+def claims_of_gene_knowledge(namespace: dict[str, Any]) -> None:
+    """Text knows families, and helps a ridge no more than the same vectors of other genes."""
+    neighbors = sgp.knowledge.neighbors
+    assert neighbors(namespace["words"], "KLF1", n=1)["gene"].tolist() == ["JUN"]
+    assert namespace["words"].vectors[0] @ namespace["words"]["KLF1"] == 0
+    assert len(namespace["source"]) == 475
+    near = namespace["near"]
+    assert [near[gene][0] for gene in ("HBZ", "IL6", "COL1A1", "KLF1")] == ["HBG2", "IL1B", "COL3A1", "KLF12"]
+    auroc = sgp.knowledge.pair_auroc
+    assert auroc(namespace["source"], namespace["members"]).auroc > 0.9
+    assert abs(auroc(namespace["permuted"], namespace["members"]).auroc - 0.5) < 0.1
+    text, deals = namespace["score"](namespace["source"]), namespace["deals"]
+    assert round(text, 2) == 0.25
+    assert deals.min() < text < deals.median()
+    parts = namespace["found"].by_source.set_index("source")
+    assert parts["attribution"].idxmax() == "go"
+    assert parts.loc["go", "of_itself"] > 0.9 * parts.loc["go", "attribution"]
+    assert parts.loc["counts", "attribution"] < -1
+    assert abs(parts.loc["go", "of_targets"]) < 0.1
+
+
+CLAIMS: Final[dict[str, Callable[[dict[str, Any]], None]]] = {
+    "predict_and_plot": claims_of_predict_and_plot,
+    "finetune_and_evaluate": claims_of_finetune_and_evaluate,
+    "own_counts": claims_of_own_counts,
+    "gene_knowledge": claims_of_gene_knowledge,
+}
 
 
 def cells(notebook: Path) -> list[dict[str, Any]]:

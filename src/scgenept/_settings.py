@@ -16,10 +16,10 @@ def _flag(name: str) -> bool:
 
 
 def _default_cache() -> Path:
-    """Return the per-user cache folder of the operating system."""
+    """Return the folder of ``SCGENEPT_CACHE``, or the per-user cache folder of the operating system."""
     if override := os.environ.get("SCGENEPT_CACHE"):
         return Path(override).expanduser()
-    import pooch
+    import pooch  # most of the time of `import scgenept`, were it needed there
 
     return Path(pooch.os_cache("scgenept"))
 
@@ -63,7 +63,6 @@ class Settings:
         [``SCGENEPT_PROGRESS``].
     """
 
-    cache_dir: Path = field(default_factory=_default_cache)
     base_url: str | None = field(default_factory=lambda: os.environ.get("SCGENEPT_BASE_URL"))
     dataverse_url: str | None = field(default_factory=lambda: os.environ.get("SCGENEPT_DATAVERSE_URL"))
     mirrors: tuple[str, ...] = field(default_factory=_mirrors)
@@ -72,6 +71,18 @@ class Settings:
     device: str = field(default_factory=lambda: os.environ.get("SCGENEPT_DEVICE", "auto"))
     default_model: str = field(default_factory=lambda: os.environ.get("SCGENEPT_MODEL", "scgenept_go_c:norman"))
     progress: bool | None = field(default_factory=_progress)
+    _cache_dir: Path | None = None
+
+    @property
+    def cache_dir(self) -> Path:
+        """Folder of downloaded files."""
+        if self._cache_dir is None:
+            self._cache_dir = _default_cache()
+        return self._cache_dir
+
+    @cache_dir.setter
+    def cache_dir(self, folder: Path) -> None:
+        self._cache_dir = folder
 
     @property
     def progress_disabled(self) -> bool | None:

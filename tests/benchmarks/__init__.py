@@ -1,1 +1,1 @@
-"""Timings, run by hand: ``python -m tests.benchmarks``. Nothing here is part of the test suite."""
+"""Timings, run by hand: ``python -m tests.benchmarks``. Nothing here is timed inside the test suite."""

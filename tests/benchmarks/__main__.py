@@ -1,128 +1,104 @@
-"""Seconds per cell of the full-size network beside the same network from ``torch.nn.TransformerEncoder``.
+"""All timings in one command: ``python -m tests.benchmarks [--quick] [--case NAME ...] [--json FILE] [--device cuda]``.
 
-Both hold the same random weights and must give the same output before anything is timed. The peer
-predicts one cell per forward pass, as the original does: (a) with torch's fast path, as shipped, and
-(b) with it off.
+Prints Markdown tables. Peers have the same weights and inputs, their outputs are compared before anything is timed, and
+their runs take turns. Each measurement is a process of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
-import platform
-import statistics
+import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-from torch import nn
-
-from scgenept.nn import VARIANTS, Network
-from scgenept.weights.adapters import to_original
+from .cases import NAMES, Options
+from .measure import machine as machines
+from .measure import table
+from .measure.process import in_process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
-    from torch import Tensor
-
-
-class Peer(nn.Module):
-    """The published architecture from torch's own modules; embeddings come from our network."""
-
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        config = network.config
-        layer = nn.TransformerEncoderLayer(
-            config.d_model, config.n_heads, config.d_hidden, config.dropout, batch_first=True
-        )
-        self.transformer_encoder = nn.TransformerEncoder(layer, config.n_layers)
-        state = to_original(network.state_dict(), config)
-        prefix = "transformer_encoder."
-        self.transformer_encoder.load_state_dict(
-            {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
-        )
-        self.network = network
-        self.eval()
-
-    def forward(self, token_ids: Tensor, values: Tensor, flags: Tensor) -> Tensor:
-        body = self.network.body
-        x = body.embed(self.network.genes(token_ids), values, flags)
-        mask = torch.zeros_like(values, dtype=torch.bool)
-        return body.decode(self.transformer_encoder(x, src_key_padding_mask=mask), values)
+    from .measure.machine import Machine
 
 
-def median_seconds(call: Callable[[], object], repeats: int) -> tuple[float, float]:
-    """Median and spread (largest minus smallest) after one warm-up."""
-    call()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times), max(times) - min(times)
+USE_PEAKS = ("predict", "train")
 
 
-def matmul_peak(repeats: int = 5, size: int = 2048) -> float:
-    """Floating point operations per second of a float32 matrix product here."""
-    a, b = torch.rand(size, size), torch.rand(size, size)
-    return 2 * size**3 / median_seconds(lambda: a @ b, repeats)[0]
-
-
-def forward_flop(n_genes: int, n_layers: int = 12, d: int = 512) -> float:
-    """Operations of one cell: projections and feed-forward, attention, counts and decoder."""
-    dense = n_layers * (2 * n_genes * d * (3 * d + d + d + d)) + 2 * n_genes * d * d * 3
-    return dense + n_layers * 4 * n_genes**2 * d
-
-
-@torch.inference_mode()
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--genes", type=int, default=5045)
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser("python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small sizes: under three minutes on two cores")
+    parser.add_argument("--case", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument("--json", type=Path, help="also write everything that was measured to this file")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--json", help="also write the table to this file")
-    arguments = parser.parse_args()
+    parser.add_argument("--minutes", type=float, default=10, help="leave out what would take longer (default: 10)")
+    parser.add_argument("--show", type=Path, help="print the tables of a file that --json wrote, and measure nothing")
+    given = parser.parse_args(arguments)
+    if given.show:
+        earlier = json.loads(given.show.read_text())
+        print(describe(earlier["machine"]))
+        for name, found in earlier["cases"].items():
+            print(page(name, found, earlier["machine"]))
+        return
+    repeats = min(2, given.repeats) if given.quick else given.repeats
+    options = Options(quick=given.quick, device=given.device, repeats=repeats, minutes=given.minutes)
+    machine = machines.measure(given.device, quick=given.quick)
+    measured: dict[str, Any] = {"machine": machine, "options": vars(given), "cases": {}}
 
-    n_genes = arguments.genes
-    config = VARIANTS["scgenept_go_c"].config(n_tokens=n_genes + 1, pad_id=n_genes)
-    network = Network.initialised(config).eval()
-    peer = Peer(network)
-    rng = np.random.default_rng(0)
-    token_ids = torch.arange(n_genes)
-    values = torch.from_numpy((rng.random((1, n_genes)) * 3 * (rng.random((1, n_genes)) < 0.1)).astype(np.float32))
-    flags = torch.zeros(1, n_genes, dtype=torch.int64)
-    flags[0, :2] = 1
+    def keep() -> None:
+        if given.json:
+            given.json.write_text(json.dumps(measured, indent=1, default=str) + "\n")
 
-    genes = network.genes(token_ids)
+    for name in given.case:
+        measured["cases"][name] = found = []
+        for one in measure(name, options, machine):
+            found.append(one)
+            keep()  # each time, so that an interrupted run leaves what it has
+        # Whatever else the machine was doing when it was measured first, the peak is the best that was seen.
+        if name in USE_PEAKS:
+            machines.improve(machine, machines.measure(given.device, quick=given.quick))
+    keep()
+    print(describe(machine))
+    for name, found in measured["cases"].items():
+        print(page(name, found, machine))
 
-    def ours() -> Tensor:
-        return network.body.decode(network.body.encode(genes, values, flags), values)
 
-    def theirs() -> Tensor:
-        return peer(token_ids[None], values, flags)
+def describe(machine: Machine) -> str:
+    """Return the machine line and its peaks."""
+    peaks = [f"{name} {table.rate(value)} ({machine['best_shape'][name]})" for name, value in machine["flops"].items()]
+    text = f"{machine['line']}\n\nMeasured peaks: {', '.join(peaks)}; copies {machine['bandwidth'] / 1e9:.1f} GB/s."
+    return "\n".join([text, *machine["notes"]])
 
-    difference = float((ours() - theirs()).abs().max())
-    if difference > 1e-4:
-        msg = f"outputs differ by {difference}: nothing is timed"
-        raise SystemExit(msg)
 
-    peak = matmul_peak()
-    rows = {"scgenept": median_seconds(ours, arguments.repeats)}
-    torch.backends.mha.set_fastpath_enabled(True)
-    rows["torch encoder, fast path (as the original)"] = median_seconds(theirs, arguments.repeats)
-    torch.backends.mha.set_fastpath_enabled(False)
-    rows["torch encoder, fast path off"] = median_seconds(theirs, arguments.repeats)
+def measure(name: str, options: Options, machine: Machine) -> Iterator[dict[str, Any]]:
+    """Yield settings and result of each measurement of a case as they come."""
+    case = importlib.import_module(f"tests.benchmarks.cases.{name}")
+    for settings in case.plan(options, machine):
+        if "skip" in settings:
+            result: dict[str, Any] = {"skipped": settings["skip"]}
+        else:
+            start = time.monotonic()
+            result = case.measure(settings) if hasattr(case, "measure") else in_process(name, settings)
+            print(f"{name}, {settings['label']}: took {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+        yield {"settings": settings, "result": result}
 
-    flop = forward_flop(n_genes)
-    print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    print(f"{n_genes} genes, 1 cell, {flop / 1e12:.3f} TFLOP; matmul peak {peak / 1e9:.0f} GFLOP/s; ", end="")
-    print(f"floor {flop / peak:.2f} s; outputs agree to {difference:.1e}")
-    for name, (median, spread) in rows.items():
-        print(f"{name:<45} {median:7.2f} s/cell  spread {spread:5.2f}  {flop / median / peak:5.0%} of peak")
-    if arguments.json:
-        result = {"genes": n_genes, "peak": peak, "flop": flop, "difference": difference, "seconds": rows}
-        Path(arguments.json).write_text(json.dumps(result, indent=1) + "\n")
+
+def page(name: str, found: list[dict[str, Any]], machine: Machine) -> str:
+    """Return title, table and notes of a case."""
+    case = importlib.import_module(f"tests.benchmarks.cases.{name}")
+    rows, notes = [], []
+    for settings, result in ((one["settings"], one["result"]) for one in found):
+        if why := result.get("skipped") or result.get("failed"):
+            notes.append(f"{settings['label']}: {'left out' if 'skipped' in result else 'FAILED'}: {why}")
+            continue
+        rows += case.rows(settings, result, machine)
+        notes += [f"{settings['label']}: {note}" for note in result.get("notes", [])]
+    text = table.markdown(rows) if rows else "Nothing was measured."
+    return "\n".join([f"\n### {case.TITLE}\n", text, "", *(f"- {note}" for note in dict.fromkeys(notes))])
 
 
 if __name__ == "__main__":

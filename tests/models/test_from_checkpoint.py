@@ -85,8 +85,10 @@ def test_damaged_file(content: bytes, files: tuple[Path, Path]) -> None:
         models.from_checkpoint(files[0], vocab=files[1])
 
 
-@pytest.mark.parametrize("name", ["nothing.pt", "."])
-def test_paths_without_a_checkpoint(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "what"), [("nothing.pt", "does not exist"), (".", "neither a checkpoint file nor a model folder")]
+)
+def test_paths_without_a_checkpoint(name: str, what: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(CheckpointError, match="neither a checkpoint file nor a model folder"):
+    with pytest.raises(CheckpointError, match=what):
         models.from_checkpoint(tmp_path / "empty" / name)

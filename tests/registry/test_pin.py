@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,8 +15,6 @@ from scgenept.registry.pin import REGISTRY, pin_files
 from tests.registry.server import Answer
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.registry.server import Server
 
 GOOD = b"PK\x03\x04 weights"
@@ -77,6 +76,17 @@ def test_command_wants_names() -> None:
     done = CliRunner().invoke(app, ["registry", "pin"])
     assert done.exit_code == 2
     assert "--all" in done.output
+
+
+def test_fetch(server: Server) -> None:
+    server.answers[PATH] = Answer(GOOD)
+    done = CliRunner().invoke(app, ["registry", "fetch", NAME, "no/such"])
+    assert done.exit_code == 1
+    assert "no/such" in done.output
+    assert server.asked == []
+    done = CliRunner().invoke(app, ["registry", "fetch", NAME])
+    assert done.exit_code == 0, done.output
+    assert Path(done.output.strip()).read_bytes() == GOOD
 
 
 def test_list() -> None:

@@ -245,6 +245,23 @@ def test_other_doors_ask_for_one_modality() -> None:
             call()
 
 
+@pytest.mark.parametrize(("of_cells", "of_model"), [("CRISPRi", "CRISPRa"), ("CRISPRa", "CRISPRi, knock-out")])
+def test_another_modality_than_that_of_the_training_is_said(of_cells: Any, of_model: str) -> None:
+    adata = with_controls()
+    sgp.pp.setup_perturbations(adata, key="condition", control="control", modality=of_cells, key_added="target")
+    with pytest.warns(UserWarning, match=f"small was trained on {of_model} and adata is {of_cells}: it predicts"):
+        sgp.tl.predict_perturbation(adata, "GENE03", model=small_model(modality=of_model), engine=ENGINE, copy=True)
+
+
+@pytest.mark.parametrize(
+    ("of_cells", "of_model"), [("unknown", "CRISPRa"), ("CRISPRi", "unknown"), ("CRISPRi", "CRISPRa, CRISPRi")]
+)
+def test_modalities_that_agree_or_are_not_known_bring_no_warning(of_cells: Any, of_model: str) -> None:
+    adata = with_controls()
+    sgp.pp.setup_perturbations(adata, key="condition", control="control", modality=of_cells, key_added="target")
+    sgp.tl.predict_perturbation(adata, "GENE03", model=small_model(modality=of_model), engine=ENGINE, copy=True)
+
+
 def test_targets_never_perturbed_in_training_warn() -> None:
     adata, model = cells(), small_model(training={"train": ["GENE01+GENE03", "OUTA"]})
     with pytest.warns(UserWarning, match="GENE02 was never perturbed in the training of small"):

@@ -132,7 +132,10 @@ def test_a_small_stratum_is_pooled_and_said(calibrated: ScGenePT) -> None:
 def test_other_modality_is_said(calibrated: ScGenePT) -> None:
     adata = experiment("CRISPRi")
     wish = sgp.tl.Uncertainty("conformal", level=0.5)
-    with pytest.warns(UserWarning, match="calibrated on CRISPRa cells and these are CRISPRi"):
+    with (
+        pytest.warns(UserWarning, match="trained on CRISPRa and adata is CRISPRi"),
+        pytest.warns(UserWarning, match="calibrated on CRISPRa cells and these are CRISPRi"),
+    ):
         sgp.tl.predict_perturbation(adata, PAIR, model=calibrated, uncertainty=wish, engine=ENGINE, copy=True)
 
 

@@ -124,7 +124,7 @@ def test_perturbed_genes_are_among_the_drawn_ones() -> None:
 
 
 def test_too_few_cells_for_a_batch() -> None:
-    with pytest.raises(DataError, match="96 perturbed cells do not fill one batch of 97"):
+    with pytest.raises(DataError, match="96 perturbed cells for training do not fill one batch of 97"):
         fit(small_model(), pairs(), None, TrainingPlan(batch_size=97))
 
 

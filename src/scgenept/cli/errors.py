@@ -12,6 +12,15 @@ from .._errors import ScGenePTError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+
+def require_file(path: Path) -> None:
+    """Refuse a path that is no file, and say where it was looked for."""
+    if not path.is_file():
+        what = " but a folder" if path.is_dir() else ""
+        msg = f"{path.absolute()} is not a file{what}. Give the path of an h5ad file."
+        raise FileNotFoundError(msg)
 
 
 @contextmanager

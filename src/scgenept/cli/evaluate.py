@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._errors import DataError
+from .errors import require_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,9 +30,8 @@ def run_evaluate(
         msg = "Pass either an h5ad of predictions or --model: one of them is judged."
         raise DataError(msg)
     for path in (data, predictions):
-        if path is not None and not path.is_file():
-            msg = f"{path} is not a file."
-            raise FileNotFoundError(msg)
+        if path is not None:
+            require_file(path)
     judged = ad.read_h5ad(predictions) if predictions is not None else model
     report = tl.evaluate(ad.read_h5ad(data), judged, split=split, n_control_cells=n_control_cells or None)
     if out is None:

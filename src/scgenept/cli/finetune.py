@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .errors import require_file
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -33,9 +35,7 @@ def run_finetune(request: Request, recipe: Mapping[str, Any]) -> str:
 
     from .. import get, pp, tl
 
-    if not request.cells.is_file():
-        msg = f"{request.cells} is not a file."
-        raise FileNotFoundError(msg)
+    require_file(request.cells)
     adata = ad.read_h5ad(request.cells)
     if request.key is not None:
         pp.setup_perturbations(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._io import atomic_file
+from .errors import require_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,9 +28,7 @@ def run_predict(
     from .. import get, tl
     from ..perturbation import Perturbation
 
-    if not cells.is_file():
-        msg = f"{cells} is not a file."
-        raise FileNotFoundError(msg)
+    require_file(cells)
     if out.exists() and not overwrite:
         msg = f"{out} exists: choose another --out, or pass --overwrite."
         raise FileExistsError(msg)

@@ -23,6 +23,18 @@ def list_files() -> None:
     typer.echo(registry_table().to_string(index=False))
 
 
+@app.command("fetch")
+def fetch_files(
+    names: Annotated[list[str], typer.Argument(help="Of files, as `scgenept registry list` shows.")],
+) -> None:
+    """Bring files into the cache, for use without a network."""
+    from ..registry import fetch, find
+
+    with readable_errors():
+        for name in [find(name).name for name in names]:  # all looked up first
+            typer.echo(fetch(name))
+
+
 @app.command()
 def pin(
     names: Annotated[list[str] | None, typer.Argument(help="Of files, as `scgenept registry list` shows.")] = None,

@@ -54,7 +54,7 @@ def check_shape(n_cells: int, n_genes: int, *, min_genes: int = MIN_GENES) -> No
         If there is no cell, or fewer than ``min_genes`` genes.
     """
     if n_cells == 0 or n_genes == 0:
-        msg = f"adata is empty: {n_cells:,} cells x {n_genes:,} genes."
+        msg = f"adata is empty: {n_cells:,} cells x {n_genes:,} genes. Look at the last step that subset it."
         raise DataError(msg)
     if n_genes < min_genes:
         msg = f"adata has {n_genes} genes; at least {min_genes} are needed. Subset genes afterwards, not before."
@@ -233,7 +233,7 @@ def summarise(values: Any) -> ValueSummary:
         msg = "There are no expression values: X is None. Name the layer that holds them with layer=."
         raise DataError(msg)
     if np.dtype(values.dtype).kind not in "biuf":
-        msg = f"Expression values should be numbers, not {values.dtype}."
+        msg = f"Expression values should be numbers, not {values.dtype}. Convert them: .astype('float32')."
         raise DataError(msg)
     minimum, maximum, n_nan, n_infinite, whole = 0.0, 0.0, 0, 0, True
     for block in _stored_values(values):

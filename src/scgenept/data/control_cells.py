@@ -47,7 +47,10 @@ def draw_controls(
     """
     n_controls, n_perturbed = int(is_control.sum()), int((~is_control).sum())
     if not n_controls or not n_perturbed:
-        msg = f"Pairs need control cells and perturbed cells; found {n_controls:,} and {n_perturbed:,}."
+        msg = (
+            f"Pairs need control cells and perturbed cells; found {n_controls:,} and {n_perturbed:,}. Was adata "
+            "subset, or the wrong label named as control? scgenept.pp.setup_perturbations(adata, key=..., control=...)."
+        )
         raise DataError(msg)
     controls = np.bincount(codes[is_control], minlength=len(names))
     perturbed = np.bincount(codes[~is_control], minlength=len(names))

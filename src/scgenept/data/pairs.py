@@ -185,7 +185,10 @@ def pairs_from_adata(
     rows = np.flatnonzero(~is_control if cells is None else cells & ~is_control)
     wanted, own = np.unique(labels[rows], return_inverse=True)
     if not len(rows) or not is_control.any():
-        msg = f"Training needs control cells and perturbed cells; found {is_control.sum():,} and {len(rows):,}."
+        msg = (
+            f"Training needs control cells and perturbed cells; found {is_control.sum():,} and {len(rows):,}. Look at "
+            "adata.obs.groupby(['split', 'is_control']).size(): keep the controls when you subset."
+        )
         raise DataError(msg)
     codes = np.zeros(adata.n_obs, dtype=np.int64) if contexts is None else contexts
     pool = ControlPool.of(is_control, codes)

@@ -36,7 +36,7 @@ def modality_of(adata: AnnData | MuData, mod: str | None) -> AnnData:
         return adata
     modalities: dict[str, Any] = getattr(adata, "mod", {})
     if not modalities:
-        msg = f"Expected an AnnData or a MuData, got {type(adata).__name__}."
+        msg = f"Expected an AnnData or a MuData, got {type(adata).__name__}. A file is read by anndata.read_h5ad(path)."
         raise DataError(msg)
     if mod is None and len(modalities) == 1:
         return next(iter(modalities.values()))

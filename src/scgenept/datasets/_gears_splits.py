@@ -193,7 +193,7 @@ def _inverted(groups: Mapping[str, Sequence[str]], source: str) -> dict[str, str
     pairs = [(item, name) for name, items in groups.items() for item in items]
     found = dict(pairs)
     if twice := sorted({item for item, name in pairs if found[item] != name}):
-        msg = f"{len(twice)} conditions of {source} are in two parts: {listing(twice)}."
+        msg = f"{len(twice)} conditions of {source} are in two parts: {listing(twice)}. Load without it: split=None."
         raise DataError(msg)
     return found
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from .. import _keys
 from .._errors import listing
-from .._settings import settings
+from .._progress import progress
 from .de import against_rest
 from .observation import Observation
 from .pseudobulk import Pseudobulk
@@ -99,7 +98,7 @@ def score_on_halves(
         name: np.zeros((len(experiment.test), len(metrics))) for name in (REPLICATE, *(p.name for p in predictors))
     }
     number = {name: np.zeros_like(table) for name, table in total.items()}
-    for _ in tqdm(range(n_halvings), desc="halves of the cells", disable=settings.progress_disabled):
+    for _ in progress(range(n_halvings), "halves of the cells"):
         in_first = draw.first_half()
         first, second = (_observe(draw.pseudobulk(chosen), experiment) for chosen in (in_first, ~in_first))
         guesses = {REPLICATE: _replicate(first, few), **{p.name: p.guess(first, experiment) for p in predictors}}

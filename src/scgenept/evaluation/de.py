@@ -232,7 +232,7 @@ def non_additive_genes(
     wanted = list(pairs)
     genes = [Perturbation.parse(name).genes for name in wanted]
     if odd := [name for name, parts in zip(wanted, genes, strict=True) if len(parts) != 2]:
-        msg = f"{len(odd)} perturbations are not pairs: {listing(odd)}."
+        msg = f"{len(odd)} perturbations are not pairs: {listing(odd)}. Ask for pairs such as KLF1+MAP2K6."
         raise DataError(msg)
     groups = [wanted, [a for a, _ in genes], [b for _, b in genes], [control] * len(wanted)]
     _require_rows(bulk, dict.fromkeys(name for group in groups for name in group))

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from .. import _keys
+from .._progress import progress
 from .de import rank_genes
 from .pseudobulk import rest
 
@@ -53,7 +54,8 @@ def de_table(bulks: Mapping[str, Pseudobulk], *, against: Against = "control", n
     tables = []
     for context, bulk in bulks.items():
         others = rest(bulk) if against == "rest" else None
-        for name in (name for name in bulk.mean.index if name != _keys.CONTROL):
+        names = [name for name in bulk.mean.index if name != _keys.CONTROL]
+        for name in progress(names, f"rank genes {context}".strip()):
             reference, row = (bulk, _keys.CONTROL) if others is None else (others, name)
             table = rank_genes(
                 bulk.mean.loc[name], bulk.std.loc[name], int(bulk.n[name]),

@@ -98,7 +98,8 @@ def read_experiment(adata: AnnData, *, split: SplitLike, layer: str | None) -> E
     labels = adata.obs[setup.perturbation_key].astype(object)
     if _keys.CONTROL not in set(labels):
         msg = (
-            f"No cell is a control ({_keys.CONTROL!r} in obs[{setup.perturbation_key!r}]): there is no change to score."
+            f"No cell is a control ({_keys.CONTROL!r} in obs[{setup.perturbation_key!r}]): there is no change to "
+            "score. Keep the controls when you subset."
         )
         raise DataError(msg)
     require_log_expression(adata, np.flatnonzero(labels.notna()), layer)

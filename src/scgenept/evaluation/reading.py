@@ -116,7 +116,7 @@ def _from_layers(source: AnnData, records: dict[str, Any], name: str) -> pd.Data
 
 def _dense(values: Any) -> Any:
     if values is None:
-        msg = "The predictions hold no values: X is None."
+        msg = "The predictions hold no values: X is None. Put the predicted expression there."
         raise DataError(msg)
     loaded = values[:] if not hasattr(values, "toarray") else values
     return loaded.toarray() if hasattr(loaded, "toarray") else np.asarray(loaded)

@@ -68,7 +68,7 @@ def strata(
     seen = {gene for p in training for gene in Perturbation.parse(p).genes}
     names = [str(p) for p in wanted]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
-        msg = f"{len(repeated)} perturbations are given twice: {listing(repeated)}."
+        msg = f"{len(repeated)} perturbations are given twice: {listing(repeated)}. Name each once."
         raise DataError(msg)
     columns: dict[str, Any] = {"kind": [_kind(p, seen) for p in wanted]}
     for name, values in (("effect_size", effect_size), ("n_cells", n_cells)):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _keys
-from .._errors import DataError, UnknownNameError, listing
+from .._errors import DataError, UnknownNameError, listing, near_names
 from ..data.checks import describe_scale, require_anndata, summarise
 from ..data.write import predictions
 from ..perturbation import Perturbation
@@ -129,7 +129,10 @@ def find_prediction(adata: AnnData, key: str) -> tuple[str, Mapping[str, Any]]:
     canonical = str(Perturbation.parse(key)) if key else key
     if canonical in present:
         return canonical, records[canonical]
-    msg = f"There is no prediction {key!r} in adata. Predictions: {listing(present) or 'none'}."
+    msg = (
+        f"There is no prediction {key!r} in adata.{near_names(key, present)} Predictions: "
+        f"{listing(present) or 'none'}. Make one with scgenept.tl.predict_perturbation(adata, ...)."
+    )
     raise UnknownNameError(msg)
 
 

@@ -114,7 +114,7 @@ def _checked(texts: Mapping[str, str | Sequence[str]]) -> dict[str, tuple[str, .
         raise DataError(msg)
     by_gene = {str(gene): (text,) if isinstance(text, str) else _several(text) for gene, text in texts.items()}
     if not by_gene:
-        msg = "There is no text to embed."
+        msg = "There is no text to embed: texts is empty. Did an earlier filter leave no gene?"
         raise DataError(msg)
     if wrong := [gene for gene, several in by_gene.items() if not several or not all(text.strip() for text in several)]:
         msg = (
@@ -182,7 +182,7 @@ def _called(embedder: Embedder, batch: list[str]) -> NDArray[np.float32]:
         raise DataError(msg)
     bad = [text[:60] for text, vector in zip(batch, vectors, strict=True) if not np.isfinite(vector).all()]
     if bad:
-        msg = f"The embedder returned NaN or infinity for {len(bad)} texts: {listing(bad)}."
+        msg = f"The embedder returned NaN or infinity for {len(bad)} texts: {listing(bad)}. Leave these genes out."
         raise DataError(msg)
     return vectors
 

@@ -92,7 +92,10 @@ def go_slim(
     ids = terms["go_id"].isin(wanted) if "go_id" in terms.columns else False
     rows = terms[ids | terms["term"].isin(wanted)].drop_duplicates(["symbol", "term"])
     if rows.empty:
-        msg = f"No gene is annotated to one of the {len(wanted)} terms: {listing(sorted(wanted))}."
+        msg = (
+            f"No gene is annotated to one of the {len(wanted)} terms: {listing(sorted(wanted))}. Such terms are broad: "
+            "read the annotations with read_gaf(ancestors=('is_a', 'part_of'))."
+        )
         raise DataError(msg)
     n_genes = rows["term"].map(rows["term"].value_counts())
     rarest = rows.assign(n_genes=n_genes).sort_values(["n_genes", "term"], kind="stable").drop_duplicates("symbol")

@@ -70,6 +70,6 @@ def _read(path: Path) -> pd.DataFrame:
     if set(_OF_THE_ORIGINAL) <= set(table.columns):
         table = table.rename(columns=_OF_THE_ORIGINAL)
     if missing := [column for column in COLUMNS if column not in table.columns]:
-        msg = f"The GO table lacks the columns {listing(missing)}; it has {listing(table.columns)}."
+        msg = f"The GO table lacks the columns {listing(missing)}; it has {listing(table.columns)}. Rename its columns."
         raise DataError(msg)
     return table

@@ -96,7 +96,8 @@ def _from_file(path: Path, key: str | None) -> KnowledgeSource:
     )
     if about.get("sha256", source.sha256) != source.sha256:
         msg = (
-            f"{path} and {path.with_suffix('.json').name} do not belong together: the hash in the second is of others."
+            f"{path} and {path.with_suffix('.json').name} do not belong together: the hash in the second is of others. "
+            "Copy or save both again."
         )
         raise DataError(msg)
     return source

@@ -92,14 +92,14 @@ def pair_auroc(
     members = [rows for rows in members if len(rows) > 1]
     within = sorted({pair for rows in members for pair in combinations(rows, 2)})
     if not within:
-        msg = f"None of {len(groups)} groups has two genes of {source.name} ({len(source):,} genes)."
+        msg = f"None of {len(groups)} groups has two genes of {source.name} ({len(source):,} genes). Are both symbols?"
         raise DataError(msg)
     genes = np.array(sorted({row for rows in members for row in rows}))
     drawn = np.sort(np.random.default_rng(rng).choice(genes, (n_random, 2)), axis=1)
     together = set(within)
     between = sorted({(int(a), int(b)) for a, b in drawn if a != b} - together)
     if not between:
-        msg = f"All pairs of the {len(genes)} genes share a group, so there is nothing to compare with."
+        msg = f"All pairs of the {len(genes)} genes share a group, so there is nothing to compare with. Give more."
         raise DataError(msg)
     unit = unit_rows(source.vectors)
     similarity = np.concatenate([_similarity(unit, within), _similarity(unit, between)])

@@ -61,7 +61,8 @@ def from_checkpoint(
     if is_scgpt_folder(source):
         return read_scgpt_folder(source, genes=genes)
     if not source.is_file():
-        msg = f"{source} is neither a checkpoint file nor a model folder."
+        what = "is neither a checkpoint file nor a model folder" if source.exists() else "does not exist"
+        msg = f"{source} {what}. Give a .pt file, a scGPT folder (best_model.pt, args.json, vocab.json) or a saved one."
         raise CheckpointError(msg)
     if vocab is None:
         msg = f"{source} does not name its tokens: pass vocab= with the vocab.json that belongs to it."

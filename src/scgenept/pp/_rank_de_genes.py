@@ -131,7 +131,7 @@ def _check_sides(bulks: Mapping[str, Pseudobulk], against: Against, by: str | No
     """Refuse where one side of the comparison is missing, for which contexts and how many cells there are."""
     perturbed = {name: [label for label in bulk.n.index if label != _keys.CONTROL] for name, bulk in bulks.items()}
     if not any(perturbed.values()):
-        msg = "All cells are controls: there is no perturbation to rank genes for."
+        msg = "All cells are controls: there is no perturbation to rank genes for. Pass the perturbed cells, too."
         raise DataError(msg)
     if against == "control":
         n_cells = {name: int(bulk.n.get(_keys.CONTROL, 0)) for name, bulk in bulks.items() if perturbed[name]}
@@ -142,7 +142,7 @@ def _check_sides(bulks: Mapping[str, Pseudobulk], against: Against, by: str | No
     if short := {name: n for name, n in n_cells.items() if n < 2}:
         where = "" if by is None else f" in each value of obs[{by!r}]"
         found = listing(str(n) if by is None else f"{name}: {n}" for name, n in short.items())
-        msg = f"At least {needed} are needed{where}; found {found}."
+        msg = f"At least {needed} are needed{where}; found {found}. Leave such groups out, or compare over all cells."
         raise DataError(msg)
 
 

@@ -190,9 +190,10 @@ def _read_labels(adata: AnnData, key: str) -> _Labels:
         raise DataError(msg)
     names = list(found)
     if wrong := [name for name in names if not isinstance(name, str)]:
-        msg = f"obs[{key!r}] holds labels that are not strings: {listing(map(repr, wrong))}."
+        msg = f"obs[{key!r}] holds labels that are not strings: {listing(map(repr, wrong))}. Convert it: .astype(str)."
         raise DataError(msg)
-    return _Labels(names, codes)
+    # numpy strings would be shown in messages as np.str_('A_1')
+    return _Labels([str(name) for name in names], codes)
 
 
 def _for_canonical(

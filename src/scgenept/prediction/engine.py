@@ -16,7 +16,7 @@ import torch
 from tqdm.auto import tqdm
 
 from .._device import is_out_of_memory, resolve_device
-from .._errors import DeviceError
+from .._errors import DataError, DeviceError
 from .._settings import settings
 from .batch_size import fitting_batch
 from .inputs import in_passes, whole
@@ -61,10 +61,10 @@ class Engine:
         size: object = self.batch_size
         if size != "auto" and not (isinstance(size, int) and size >= 1):
             msg = f"batch_size={self.batch_size!r} should be a whole number of cells, at least 1, or 'auto'."
-            raise ValueError(msg)
+            raise DataError(msg)
         if self.dtype not in _DTYPES:
             msg = f"dtype={self.dtype!r} should be one of {', '.join(_DTYPES)}."
-            raise ValueError(msg)
+            raise DataError(msg)
 
 
 class PredictedCells(NamedTuple):
@@ -128,7 +128,7 @@ def predict_cells(
         torch.inference_mode(),
         _body_on(network, device) as body,
         _autocast(device, engine.dtype),
-        tqdm(total=n_cells, desc=label, unit="cell", disable=settings.progress_disabled) as bar,
+        tqdm(total=n_cells, desc=label, unit="cell", disable=settings.progress_disabled, leave=None) as bar,
     ):
         start, waiting = 0, _Waiting(results, passes)
         while start < n_cells:

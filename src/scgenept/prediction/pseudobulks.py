@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from .._errors import UnknownGeneError
-from .._settings import settings
+from .._progress import progress
 from ..perturbation import Perturbation
 from ..weights.tokens import build_tokens
 from .approximation import measure_approximation
@@ -69,7 +68,7 @@ def predict_pseudobulks(
     """
     values = np.full((len(perturbations), len(genes)), np.nan)
     unknown, checked = [], False
-    for row, name in enumerate(tqdm(perturbations, desc=model.name, disable=settings.progress_disabled)):
+    for row, name in enumerate(progress(perturbations, model.name)):
         try:
             tokens = build_tokens(model, genes, Perturbation.parse(name))
         except UnknownGeneError:

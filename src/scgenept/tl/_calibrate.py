@@ -122,7 +122,10 @@ def calibrate(
     made = predict_pseudobulks(loaded, genes, read, len(held.rows), held.perturbations, engine=engine or Engine())
     known = ~np.isnan(made.values).any(axis=1)
     if made.unknown:
-        msg = f"{len(made.unknown)} perturbations have targets unknown to {loaded.name}: {listing(made.unknown)}."
+        msg = (
+            f"{len(made.unknown)} perturbations have targets unknown to {loaded.name}: {listing(made.unknown)}. They "
+            "are left out."
+        )
         warnings.warn(msg, UserWarning, stacklevel=2)
         _require_enough(int(known.sum()), levels)
     values = made.values[known]
@@ -140,7 +143,7 @@ def calibrate(
     )
     if short := [level for level in levels if n_needed(level) > len(values)]:
         need = ", ".join(f"{level:.4g} takes {n_needed(level)}" for level in sorted(short))
-        msg = f"{len(values)} calibration perturbations are too few for some levels: {need}."
+        msg = f"{len(values)} calibration perturbations are too few for some levels: {need}. Hold out more."
         warnings.warn(msg, UserWarning, stacklevel=2)
     card = replace(
         loaded.card, calibration=tuple(calibration_table(calibration, levels)), weights_sha256=loaded.weight_hash

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .._errors import DataError, UnknownGeneError, listing
+from .._progress import progress
 from ..data.select import row_reader
 from ..evaluation.uncertainty.conformal import n_needed
 from ..evaluation.uncertainty.intervals import LEVELS
@@ -109,7 +110,7 @@ def evaluate_intervals(
     control = read(0, len(held.rows)).mean(axis=0, dtype=np.float64)
     kept: list[int] = []
     means, made, unknown = [], [], []
-    for i, name in enumerate(held.perturbations):
+    for i, name in enumerate(progress(held.perturbations, "intervals")):
         perturbation = Perturbation.parse(name)
         try:
             if not kept:
@@ -138,7 +139,10 @@ def evaluate_intervals(
     if unknown:
         notes.append(f"{len(unknown)} perturbations have targets unknown to {first.name}: {listing(unknown)}.")
     if not kept:
-        msg = f"{first.name} knows the targets of none of the {len(unknown)} test perturbations: {listing(unknown)}."
+        msg = (
+            f"{first.name} knows the targets of none of the {len(unknown)} test perturbations: {listing(unknown)}. "
+            "Use human gene symbols in the labels, or test others."
+        )
         raise DataError(msg)
     return fared(
         made,

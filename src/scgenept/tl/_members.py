@@ -85,7 +85,10 @@ def _require_alike(members: list[ScGenePT]) -> None:
     hashes = [member.weight_hash for member in members]
     if len(set(hashes)) < len(hashes):
         places = [i for i, value in enumerate(hashes, start=1) if hashes.count(value) > 1]
-        msg = f"Members {listing(places)} of the ensemble have the same weights, and would count twice."
+        msg = (
+            f"Members {listing(places)} of the ensemble have the same weights, and would count twice. Leave one out, "
+            "or fine-tune with another rng."
+        )
         raise DataError(msg)
 
 

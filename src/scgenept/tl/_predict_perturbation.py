@@ -135,9 +135,10 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
     Warns
     -----
     UserWarning
-        Three or more genes at once; a gene that was never perturbed in training; fewer than half of the genes
-        known to the model; input cells unlike the training controls; a large result that is mostly NaN; a conformal
-        interval whose stratum had too few perturbations and was pooled, or of cells perturbed in another way.
+        Three or more genes at once; a gene that was never perturbed in training; data perturbed in another way
+        (CRISPRi, say) than those of the training; fewer than half of the genes known to the model; input cells unlike
+        the training controls; a large result that is mostly NaN; a conformal interval whose stratum had too few
+        perturbations and was pooled, or of cells perturbed in another way.
 
     Examples
     --------
@@ -186,8 +187,9 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
     read = row_reader(data, rows, layer)
     mean = mean_cell(read, len(rows), len(names))
     domain = check_domain(loaded, names, mean)
-    if domain.warning:
-        warnings.warn(domain.warning, UserWarning, stacklevel=2)
+    for warning in (_other_modality(loaded, "unknown" if setup is None else setup.modality), domain.warning):
+        if warning:
+            warnings.warn(warning, UserWarning, stacklevel=2)
     error = measure_approximation(loaded.network, tokens, read, len(rows), engine=engine)
     values, embedding, means = predict_by_all(members, names, perturbation, read, len(rows), engine=engine)
     made = None
@@ -249,6 +251,14 @@ def _unseen_targets(model: ScGenePT, perturbation: Perturbation) -> list[str]:
         return []
     matches = model.gene_set(perturbation.genes).matches
     return [gene for gene, match in zip(matches.names, matches.matched, strict=True) if not {gene, match} & seen]
+
+
+def _other_modality(model: ScGenePT, modality: str) -> str | None:
+    """Say so where a model learned from cells perturbed in another way, as far as both are known."""
+    trained = model.card.modality
+    if {trained, modality} & {"", "unknown"} or modality in trained.split(", "):
+        return None
+    return f"{model.name} was trained on {trained} and adata is {modality}: it predicts the response to {trained}."
 
 
 def require_known_genes(genes: GeneSet, model: ScGenePT) -> None:

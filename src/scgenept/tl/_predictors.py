@@ -13,6 +13,7 @@ import pandas as pd
 
 from .. import _keys
 from .._errors import DataError, UnknownGeneError, UnknownNameError, listing, near_names
+from .._progress import progress
 from ..data.select import row_reader
 from ..data.setup import read_setup
 from ..evaluation.baselines import CATALOG, DEFAULT, Baseline
@@ -87,7 +88,7 @@ class Reader:
             msg = f"{listing(clash)} names both something to judge and a baseline. Rename one."
             raise DataError(msg)
         found = Found([], [])
-        for name, source in sources.items():
+        for name, source in progress(sources.items(), "baselines"):
             if name in taken:
                 continue
             _require_free(name, source)
@@ -134,7 +135,10 @@ class Reader:
         genes = [str(gene) for gene in self.experiment.genes]
         n_matched = model.gene_set(genes).matches.n_matched
         if not n_matched:
-            msg = f"None of the {len(genes):,} genes of adata is known to {name}: {listing(genes)}."
+            msg = (
+                f"None of the {len(genes):,} genes of adata is known to {name}: {listing(genes)}. Use human gene "
+                "symbols or Ensembl gene ids as var_names."
+            )
             raise DataError(msg)
         if n_matched < len(genes):
             n = len(genes) - n_matched
@@ -142,7 +146,10 @@ class Reader:
         read = row_reader(adata, controls, self.experiment.layer)
         made = predict_pseudobulks(model, genes, read, len(controls), test, engine=self.engine)
         if len(made.unknown) == len(test):
-            msg = f"{name} knows the targets of none of the {len(test)} test perturbations: {listing(made.unknown)}."
+            msg = (
+                f"{name} knows the targets of none of the {len(test)} test perturbations: {listing(made.unknown)}. "
+                "Use human gene symbols in the labels, or test others."
+            )
             raise UnknownGeneError(msg)
         if made.unknown:
             n = len(made.unknown)

@@ -107,7 +107,10 @@ def fit(
     """
     around = surroundings or Surroundings()
     if len(train) < plan.batch_size:
-        msg = f"{len(train):,} perturbed cells do not fill one batch of {plan.batch_size}: lower batch_size."
+        msg = (
+            f"{len(train):,} perturbed cells for training do not fill one batch of {plan.batch_size}: lower "
+            f"batch_size, for example plan=TrainingPlan(batch_size={max(1, len(train) // 4)})."
+        )
         raise DataError(msg)
     device = resolve_device(around.hardware.device)
     train, validation = _as_planned(train, plan, seed), validation and _as_planned(validation, plan, seed)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import torch
 
-from .._errors import UnknownNameError, listing
+from .._errors import DataError, UnknownNameError, listing
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -53,7 +53,7 @@ class Hardware:
             raise UnknownNameError(msg)
         if self.micro_batch is not None and self.micro_batch < 1:
             msg = f"micro_batch={self.micro_batch} should be a positive number of cells, or None."
-            raise ValueError(msg)
+            raise DataError(msg)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
-from .._errors import UnknownNameError, listing
+from .._errors import DataError, UnknownNameError, listing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,10 +92,10 @@ class TrainingPlan:
             whole = name in {"epochs", "batch_size", "genes_per_step", "patience"}
             if not math.isfinite(value) or value <= 0 or (whole and value != int(value)):
                 msg = f"{name}={value!r} should be a positive {'whole ' if whole else ''}number."
-                raise ValueError(msg)
+                raise DataError(msg)
         if self.averaging is not None and not 0 < self.averaging < 1:
             msg = f"averaging={self.averaging!r} should lie between 0 and 1, or be None."
-            raise ValueError(msg)
+            raise DataError(msg)
         for name, allowed in (("controls", get_args(Controls)), ("targets", get_args(Targets))):
             if getattr(self, name) not in allowed:
                 msg = f"{name}={getattr(self, name)!r} should be one of: {listing(allowed)}."

@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..nn import Body, GeneEmbedding
+from ..nn.unfilled import unfilled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -182,7 +183,7 @@ class GeneRows:
         self._network = network
         self._rows = torch.tensor(sorted({pad, *map(int, token_ids)}))
         config = replace(network.config, n_tokens=len(self._rows), pad_id=int(self.local(torch.tensor(pad))))
-        with torch.device("meta"):
+        with unfilled():
             self.genes = GeneEmbedding(config)
         self.genes.token_norm = network.genes.token_norm
         for name, encoder in network.genes.languages.items():

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import torch
-
 from .._errors import CheckpointError, listing
 from ..nn import LanguageSource, Network, NetworkConfig
+from ..nn.unfilled import unfilled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -97,7 +96,7 @@ def build_network(
     CheckpointError
         A tensor is missing, misshapen or has no place; all are counted and five are named.
     """
-    with torch.device("meta"):
+    with unfilled():
         network = Network(config)
     expected = network.state_dict()
     started = dict(tensors)

@@ -79,6 +79,6 @@ class Card:
             msg = f"card.json has fields that this version does not know: {listing(unknown)}. Update scgenept."
             raise CheckpointError(msg)
         if "name" not in values:
-            msg = "card.json does not name its model."
+            msg = "card.json does not name its model: copy or save the model again."
             raise CheckpointError(msg)
         return cls(**{**values, **{name: tuple(values.get(name, ())) for name in _LISTS}})

@@ -20,11 +20,11 @@ from .adapters import to_original
 from .assemble import build_network
 from .calibration import read_calibration, write_calibration
 from .card import Card
-from .digest import tensors_sha256
+from .digest import require_sha256, tensors_sha256
 from .model import ScGenePT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from .adapters import KeyForm
     from .calibration import Calibration
@@ -38,7 +38,7 @@ CALIBRATION: Final = "calibration.safetensors"
 FILES: Final = (TENSORS, CONFIG, GENES, CARD)
 FORMAT: Final = 1
 CHECKED_BYTES: Final = 256_000_000
-"""Tensors up to this size are hashed when they are loaded."""
+"""Tensors up to this size are hashed when they are loaded, larger ones when their hash is first used."""
 
 
 def is_folder(path: Path) -> bool:
@@ -100,10 +100,15 @@ def load_folder(path: str | Path) -> ScGenePT:
     card = Card.from_dict(_read_json(folder / CARD))
     vocabulary, genes, control_mean = _read_genes(folder / GENES, network_config)
     network = build_network(network_config, tensors, source=folder)
-    _check_hash(tensors, card, folder)
+    size = sum(tensor.nbytes for tensor in tensors.values())
+    if card.weights_sha256 and size <= CHECKED_BYTES:
+        require_sha256(tensors, card.weights_sha256, folder / TENSORS)
     stored = folder / CALIBRATION
     calibration = read_calibration(stored) if stored.is_file() else None
-    return ScGenePT(network, vocabulary, card, genes=genes, control_mean=control_mean, calibration=calibration)
+    model = ScGenePT(network, vocabulary, card, genes=genes, control_mean=control_mean, calibration=calibration)
+    if size > CHECKED_BYTES:
+        model._check_later(tensors)
+    return model
 
 
 def add_calibration(folder: Path, calibration: Calibration, card: Card) -> None:
@@ -137,14 +142,6 @@ def _card_text(card: Card) -> str:
     return json.dumps(card.to_dict(), indent=1, allow_nan=True) + "\n"
 
 
-def _check_hash(tensors: Mapping[str, torch.Tensor], card: Card, folder: Path) -> None:
-    """Require the tensors of a small model to be those that were saved; a large one would have to be read whole."""
-    size = sum(tensor.nbytes for tensor in tensors.values())
-    if card.weights_sha256 and size <= CHECKED_BYTES and tensors_sha256(tensors) != card.weights_sha256:
-        msg = f"{folder / TENSORS} does not hold the weights that {CARD} names: copy or save the model again."
-        raise CheckpointError(msg)
-
-
 def _gene_rows(model: ScGenePT) -> Iterator[tuple[object, ...]]:
     """One row per token in the order of their ids, then the trained genes that have no token."""
     position = {gene: i for i, gene in enumerate(model.genes or ())}
@@ -161,7 +158,10 @@ def _read_genes(path: Path, config: NetworkConfig) -> tuple[Vocabulary, list[str
         rows = list(csv.DictReader(stream, delimiter="\t"))
     tokens = [row["gene"] for row in rows if row.get("token")]
     if len(tokens) != config.n_tokens or any(row["token"] != str(i) for i, row in enumerate(rows[: len(tokens)])):
-        msg = f"{path} names {len(tokens):,} tokens in order, the network has {config.n_tokens:,}: the file is damaged."
+        msg = (
+            f"{path} names {len(tokens):,} tokens in order, the network has {config.n_tokens:,}: the file is damaged. "
+            "Copy or save the model again."
+        )
         raise CheckpointError(msg)
     trained = sorted((int(row["position"]), row["gene"]) for row in rows if row["position"])
     control_mean = {row["gene"]: float(row["control_mean"]) for row in rows if row["control_mean"]}

@@ -61,10 +61,10 @@ class Architecture:
             value = getattr(self, name)
             if value is not None and value < 1:
                 msg = f"{name}={value} should be a positive whole number, or None."
-                raise ValueError(msg)
+                raise DataError(msg)
         if not 0 <= self.dropout < 1:
             msg = f"dropout={self.dropout} should lie in 0 to 1, 1 excluded."
-            raise ValueError(msg)
+            raise DataError(msg)
 
     def sizes(self) -> dict[str, Any]:
         """Return what is not left open, as fields of a :class:`NetworkConfig`."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .digest import tensors_sha256
-from .gene_set import compile_genes
+from .digest import require_sha256, tensors_sha256
+from .gene_set import CompiledGenes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from torch import nn
+    from torch import Tensor, nn
 
     from ..genes.vocabulary import Vocabulary
     from ..nn import Network
@@ -67,7 +67,8 @@ class ScGenePT:
         self.calibration = calibration
         self._loaded = _state(network)
         self._hashed: tuple[tuple[tuple[int, int], ...], str] | None = None
-        self._compiled: dict[tuple[str, ...], tuple[tuple[tuple[int, int], ...], GeneSet]] = {}
+        self._compiled = CompiledGenes()
+        self._unchecked: Mapping[str, Tensor] | None = None
 
     @property
     def name(self) -> str:
@@ -76,24 +77,31 @@ class ScGenePT:
 
     @property
     def weight_hash(self) -> str:
-        """SHA-256 over all tensors, from the card of a loaded model, computed where there is none or they changed."""
+        """SHA-256 over all tensors, from the card of a loaded model, computed where there is none or they changed.
+
+        Raises
+        ------
+        CheckpointError
+            The file that was loaded does not hold the weights that its card names. A large file is read for that when
+            it is first asked for.
+        """
         state = _state(self.network)
         if self.card.weights_sha256 and state == self._loaded:
+            if self._unchecked is not None:
+                require_sha256(self._unchecked, self.card.weights_sha256, self.name)
+                self._unchecked = None
             return self.card.weights_sha256
         if self._hashed is None or self._hashed[0] != state:
             self._hashed = (state, tensors_sha256(self.network.state_dict()))
         return self._hashed[1]
 
+    def _check_later(self, tensors: Mapping[str, Tensor]) -> None:
+        """Compare tensors, as they are stored, with the hash on the card when that hash is first used."""
+        self._unchecked = tensors
+
     def gene_set(self, names: Sequence[str]) -> GeneSet:
         """Compile a list of genes; the same list is compiled once as long as the gene tables do not change."""
-        key = tuple(names)
-        state = _state(self.network.genes)
-        known = self._compiled.get(key)
-        if known is None or known[0] != state:
-            if len(self._compiled) >= _MAX_COMPILED:
-                self._compiled.pop(next(iter(self._compiled)))
-            known = self._compiled[key] = (state, compile_genes(self, key))
-        return known[1]
+        return self._compiled.get(self, tuple(names), _state(self.network.genes))
 
     def save(self, path: str | Path, *, half: bool = False, overwrite: bool = False) -> Path:
         """Write the model as a folder: ``model.safetensors``, ``config.json``, ``genes.tsv``, ``card.json``.
@@ -145,9 +153,6 @@ class ScGenePT:
             f"ScGenePT {self.name!r}: {describe(self.network.config)}; {n_parameters:,} parameters; "
             f"trained on {self.card.dataset or 'unknown data'} ({self.card.modality}, {self.card.cell_type})"
         )
-
-
-_MAX_COMPILED = 8
 
 
 def _state(module: nn.Module) -> tuple[tuple[int, int], ...]:

@@ -76,7 +76,10 @@ def read_conditions(adata: AnnData, setup: Setup) -> Conditions:
     ]
     perturbed = [i for i, perturbation in enumerate(perturbations) if not perturbation.is_control]
     if not perturbed:
-        msg = f"No cell is perturbed: all {adata.n_obs:,} cells are controls, so there is nothing to split."
+        msg = (
+            f"No cell is perturbed: all {adata.n_obs:,} cells are controls, so there is nothing to split. Was adata "
+            "subset, or the wrong label named as control? Split all cells, or set up again with control=."
+        )
         raise DataError(msg)
     found = {written[i]: perturbations[i] for i in perturbed}
     position = {condition: i for i, condition in enumerate(found)}

@@ -150,7 +150,7 @@ class Baseline(ABC):
         wanted = parse(perturbations)
         names = _names(wanted)
         if repeated := sorted(set(names[names.duplicated()])):
-            msg = f"{len(repeated)} perturbations are asked for more than once: {listing(repeated)}."
+            msg = f"{len(repeated)} perturbations are asked for more than once: {listing(repeated)}. Name each once."
             raise DataError(msg)
         predicted = self._rows(wanted)
         genes = self._fitted().genes

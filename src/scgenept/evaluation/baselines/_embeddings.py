@@ -100,7 +100,7 @@ def read_embedding(source: EmbeddingLike, training: Training, *, scaled: bool = 
         raise DataError(msg)
     vectors = table.to_numpy(dtype=np.float64)
     if table.empty or not (finite := np.isfinite(vectors).all(axis=1)).all():
-        what = "is empty" if table.empty else f"holds NaN for {listing(table.index[~finite])}"
+        what = "is empty" if table.empty else f"holds NaN for {listing(table.index[~finite])}: drop these genes"
         msg = f"The table of embeddings, {len(table)} genes x {table.shape[1]}, {what}."
         raise DataError(msg)
     vectors = vectors - vectors.mean(axis=0)
@@ -157,11 +157,14 @@ def go_pca(terms: pd.DataFrame, *, n_components: int = 50, rng: RNGLike = 0) -> 
     from sklearn.decomposition import TruncatedSVD
 
     if missing := [column for column in ("symbol", "term") if column not in terms]:
-        msg = f"The GO table lacks the columns {listing(missing)}; it has {listing(terms.columns)}."
+        msg = (
+            f"The GO table lacks the columns {listing(missing)}; it has {listing(terms.columns)}. "
+            "scgenept.knowledge.read_go_terms and read_gaf return such a table."
+        )
         raise DataError(msg)
     (row, genes), (column, names) = (pd.factorize(terms[key], sort=True) for key in ("symbol", "term"))
     if min(len(genes), len(names)) <= n_components:
-        msg = f"{len(genes)} genes x {len(names)} terms are too few for n_components={n_components}."
+        msg = f"{len(genes)} genes x {len(names)} terms are too few for n_components={n_components}: ask for fewer."
         raise DataError(msg)
     matrix = sparse.csr_matrix((np.ones(len(row)), (row, column)), shape=(len(genes), len(names)))
     matrix.data[:] = 1.0

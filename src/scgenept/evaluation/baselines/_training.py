@@ -114,7 +114,10 @@ def read_training(training: pd.DataFrame, control: pd.Series[float], n_cells: pd
         raise DataError(msg)
     if not np.isfinite(start).all():
         missing = control.index[~np.isfinite(start)]
-        msg = f"The control mean is NaN or infinite for {len(missing)} genes: {listing(missing)}."
+        msg = (
+            f"The control mean is NaN or infinite for {len(missing)} genes: {listing(missing)}. Start from the counts, "
+            "or leave these genes out."
+        )
         raise DataError(msg)
     return Training(
         perturbations=tuple(parsed[i] for i in order),
@@ -164,7 +167,10 @@ def training_rows(adata: AnnData) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.
         in_training = (adata.obs[key].astype(object) == "train").to_numpy(dtype=bool)
     controls = is_control & in_training if (is_control & in_training).any() else is_control
     if not controls.any():
-        msg = "There are no control cells, so there is nothing that a change could be counted from."
+        msg = (
+            "There are no control cells, so there is nothing that a change could be counted from. Keep them when you "
+            "subset, or name their label: scgenept.pp.setup_perturbations(adata, key=..., control=...)."
+        )
         raise DataError(msg)
     return np.flatnonzero(controls), np.flatnonzero(in_training & ~is_control)
 
@@ -183,6 +189,9 @@ def _check_genes(training: pd.DataFrame, control: pd.Series[float]) -> None:
 def _cell_numbers(n_cells: pd.Series[int], names: list[str]) -> FloatArray:
     by_name = dict(zip((str(p) for p in parse(n_cells.index)), n_cells.to_numpy(dtype=np.float64), strict=True))
     if missing := [name for name in names if not by_name.get(name, 0) > 0]:
-        msg = f"n_cells has no positive number for {len(missing)} training perturbations: {listing(missing)}."
+        msg = (
+            f"n_cells has no positive number for {len(missing)} training perturbations: {listing(missing)}. Give the "
+            "number of cells of each, or leave it out."
+        )
         raise DataError(msg)
     return np.array([by_name[name] for name in names])

@@ -7,15 +7,11 @@ that a busy machine is busy for all.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import importlib.util
 import io
-import platform
-import statistics
-import time
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anndata as ad
 import numpy as np
@@ -25,8 +21,17 @@ import scipy.sparse as sp
 
 import scgenept as sgp
 
+from ..measure import table
+from ..measure.timing import interleaved
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ..measure.machine import Machine
+    from ..measure.table import Row
+    from . import Options
+
+TITLE = "Evaluation: ranking the genes of every perturbation"
 
 
 def cells(n_cells: int, n_genes: int, n_perturbations: int, density: float = 0.1) -> ad.AnnData:
@@ -72,34 +77,37 @@ def differing(adata: ad.AnnData) -> int:
     return sum(mine[name] != theirs[name][:20].tolist() for name in theirs)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cells", type=int, default=20_000)
-    parser.add_argument("--genes", type=int, default=5_000)
-    parser.add_argument("--perturbations", type=int, default=100)
-    parser.add_argument("--repeats", type=int, default=3)
-    arguments = parser.parse_args()
-    warnings.filterwarnings("ignore", category=pd.errors.PerformanceWarning)
+def plan(options: Options, machine: Machine) -> list[dict[str, Any]]:
+    cells, genes, perturbations = (4_000, 1_000, 20) if options.quick else (20_000, 5_000, 100)
+    job = {"label": f"{cells:,} x {genes:,}, {perturbations} perturbations", "repeats": options.repeats, "notes": []}
+    return [job | {"cells": cells, "genes": genes, "perturbations": perturbations}]
 
-    adata = cells(arguments.cells, arguments.genes, arguments.perturbations)
+
+def run(settings: dict[str, Any]) -> dict[str, Any]:
+    warnings.filterwarnings("ignore", category=pd.errors.PerformanceWarning)
+    adata = cells(settings["cells"], settings["genes"], settings["perturbations"])
     if wrong := differing(adata):
         msg = f"{wrong} lists differ from scanpy's: nothing is timed"
         raise SystemExit(msg)
-    calls: dict[str, Callable[[ad.AnnData], None]] = {"scgenept": ours, "scanpy": scanpys}
+    who: dict[str, Callable[[ad.AnnData], None]] = {"scgenept": ours, "scanpy": scanpys}
+    notes = list(settings["notes"])
     if importlib.util.find_spec("gears"):
-        calls["cell-gears"] = gears
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(arguments.repeats):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call(adata)
-            seconds[name].append(time.perf_counter() - start)
-    print(f"{platform.processor() or platform.machine()}, {adata.n_obs:,} cells x {adata.n_vars:,} genes, lists agree")
-    reference = statistics.median(seconds["scanpy"])
-    for name, times in seconds.items():
-        median = statistics.median(times)
-        print(f"{name:<12} {median:6.2f} s  spread {max(times) - min(times):5.2f}  {median / reference:5.2f} of scanpy")
+        who["cell-gears"] = gears
+    else:
+        notes.append("cell-gears is not installed here")
+    calls = {name: lambda call=call: call(adata) for name, call in who.items()}
+    return {"seconds": interleaved(calls, settings["repeats"], warm_up=False), "notes": notes}
 
 
-if __name__ == "__main__":
-    main()
+def rows(settings: dict[str, Any], result: dict[str, Any], machine: Machine) -> list[Row]:
+    ours_median = result["seconds"]["scgenept"]["median"]
+    return [
+        {
+            "cells x genes": settings["label"],
+            "who": name,
+            "time": table.seconds(timing["median"]),
+            "spread": table.seconds(timing["spread"]),
+            "time / ours": f"{timing['median'] / ours_median:.2f}",
+        }
+        for name, timing in result["seconds"].items()
+    ]

@@ -1,16 +1,13 @@
 """Seconds and peak memory of a full default report: 120 test perturbations x 5,000 genes x 40,000 cells, 10 % non-zero.
 
-``python -m tests.benchmarks.evaluation``: split-half and bootstrap included, no sampling of genes or perturbations.
-What is judged is a table, so that no network and no slow baseline is timed.
+Split-half and bootstrap included, no sampling of genes or perturbations. What is judged is a table, so that no network
+and no slow baseline is timed.
 """
 
 from __future__ import annotations
 
-import argparse
-import resource
-import statistics
-import time
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import anndata as ad
 import numpy as np
@@ -18,6 +15,16 @@ import pandas as pd
 import scipy.sparse as sp
 
 import scgenept as sgp
+
+from ..measure import memory, table
+from ..measure.timing import interleaved
+
+if TYPE_CHECKING:
+    from ..measure.machine import Machine
+    from ..measure.table import Row
+    from . import Options
+
+TITLE = "Evaluation: a full default report"
 
 
 def experiment(n_cells: int, n_genes: int, n_test: int, n_training: int, density: float = 0.1) -> ad.AnnData:
@@ -49,35 +56,32 @@ def experiment(n_cells: int, n_genes: int, n_test: int, n_training: int, density
     return adata
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cells", type=int, default=40_000)
-    parser.add_argument("--genes", type=int, default=5_000)
-    parser.add_argument("--test", type=int, default=120)
-    parser.add_argument("--training", type=int, default=100)
-    parser.add_argument("--repeats", type=int, default=3)
-    arguments = parser.parse_args()
-    adata = experiment(arguments.cells, arguments.genes, arguments.test, arguments.training)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def plan(options: Options, machine: Machine) -> list[dict[str, Any]]:
+    cells, genes, test, training = (4_000, 500, 20, 30) if options.quick else (40_000, 5_000, 120, 100)
+    job = {"label": f"{cells:,} x {genes:,}, {test} test perturbations", "cells": cells, "genes": genes, "test": test}
+    return [job | {"training": training, "repeats": 1 if options.quick else min(2, options.repeats), "notes": []}]
+
+
+def run(settings: dict[str, Any]) -> dict[str, Any]:
+    adata = experiment(settings["cells"], settings["genes"], settings["test"], settings["training"])
     test = sorted(set(adata.obs.loc[adata.obs["split"] == "test", "perturbation"]))
     rng = np.random.default_rng(1)
     mean = np.asarray(adata.X.mean(axis=0)).ravel()
-    table = pd.DataFrame(
-        np.abs(mean + rng.normal(0, 0.02, (len(test), adata.n_vars))), index=test, columns=adata.var_names
-    )
-    share = adata.X.nnz / np.prod(adata.shape)
-    print(f"{adata.n_obs:,} cells x {adata.n_vars:,} genes, {share:.1%} non-zero, {len(test)} test perturbations")
-    seconds = []
-    for _ in range(arguments.repeats):
-        start, busy = time.perf_counter(), time.process_time()
-        report = sgp.tl.evaluate(adata, table)
-        seconds.append(time.perf_counter() - start)
-        print(f"{seconds[-1]:.1f} s, of the processor {time.process_time() - busy:.1f} s")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(report)
-    print(f"median {statistics.median(seconds):.1f} s, spread {max(seconds) - min(seconds):.1f} s")
-    print(f"peak memory of the process {peak / 1e6:.2f} GB, of it before {before / 1e6:.2f} GB (cells and making them)")
+    values = np.abs(mean + rng.normal(0, 0.02, (len(test), adata.n_vars)))
+    judged = pd.DataFrame(values, index=test, columns=adata.var_names)
+    peak = memory.peak_of(lambda: sgp.tl.evaluate(adata, judged))
+    taken = interleaved({"report": lambda: sgp.tl.evaluate(adata, judged)}, settings["repeats"], warm_up=False)
+    return {"seconds": taken, "memory": peak, "notes": settings["notes"]}
 
 
-if __name__ == "__main__":
-    main()
+def rows(settings: dict[str, Any], result: dict[str, Any], machine: Machine) -> list[Row]:
+    timing, peak = result["seconds"]["report"], result["memory"]
+    return [
+        {
+            "cells x genes": settings["label"],
+            "time": table.seconds(timing["median"]),
+            "spread": table.seconds(timing["spread"]),
+            "peak memory": table.megabytes(peak["peak_mb"]),
+            "of it for the report": table.megabytes(peak["above_mb"]),
+        }
+    ]

@@ -1,0 +1,1 @@
+"""What is measured on one GPU, with torch and numpy alone."""

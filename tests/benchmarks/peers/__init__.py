@@ -1,0 +1,1 @@
+"""What is timed beside us, with the same weights and the same inputs."""
