@@ -85,7 +85,7 @@ ELSEWHERE: Final = re.compile(
 """
 
 PRIVATE: Final = re.compile(
-    r"(Against|ApproximationError|ByLike|Cells|DTypeName|DeviceName|EmbeddingLike|FloatArray|GeneVector"
+    r"(Against|ApproximationError|ByLike|Cells|DTypeName|DeviceName|EmbeddingLike|Figsize|FloatArray|GeneVector"
     r"|HasVocabulary|How|IntArray|KeyForm|Kind|Missing|Modality|Models?|PerturbationLike|PrecisionName|PredictorLike|Pseudobulks|Quantile|RNGLike|Reference"
     r"|Rule|Scale|ScaleLike|Scheme|Source"
     r"|Training|View)$"

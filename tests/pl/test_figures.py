@@ -35,15 +35,15 @@ def test_pyplot_knows_a_figure_unless_it_is_saved_or_told_not_to(
     shown: list[int] = []
     monkeypatch.setattr(plt, "show", lambda: shown.extend(plt.get_fignums()))
     draw(show=False)
-    draw(save=tmp_path / "new" / "a.pdf")
+    draw(save=tmp_path / "new" / "a.svg")
     draw(save=tmp_path / "new" / "b", show=False)
     assert plt.get_fignums() == shown == []
-    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["a.pdf", "b.png"]
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["a.svg", "b.png"]
     assert (tmp_path / "new" / "b.png").read_bytes().startswith(b"\x89PNG")
     figure = draw()
     assert plt.gcf() is figure, "plt.savefig() and plt.show() find it"
     assert shown == []
-    figure = draw(show=True, save=tmp_path / "c.png")
+    figure = draw(show=True)
     assert plt.gcf() is figure
     assert len(shown) == 2
 

@@ -74,7 +74,7 @@ def test_layouts_of_the_user_do_not_move_what_is_placed() -> None:
 NAMES = st.text("abcdefgh_-0123456789 ", min_size=1, max_size=60)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 @given(NAMES, st.floats(15, 200))
 def test_shortened_names_fit_and_keep_both_ends(name: str, width: float) -> None:
     short = _style.shorten(name, width, _style.SMALL)

@@ -327,9 +327,8 @@ def test_one_predicted_cell_has_no_spread(predicted: ad.AnnData) -> None:
 
 def test_save_and_the_adata_is_untouched(predicted: ad.AnnData, screen: ad.AnnData, tmp_path: Path) -> None:
     before = predicted.copy()
-    for suffix in ("png", "pdf"):
-        sgp.pl.top_genes(predicted, NAME, observed=screen, n_top=8, save=tmp_path / f"top.{suffix}")
-        assert (tmp_path / f"top.{suffix}").stat().st_size > 3000
+    sgp.pl.top_genes(predicted, NAME, observed=screen, n_top=8, save=tmp_path / "top.pdf")
+    assert (tmp_path / "top.pdf").read_bytes().startswith(b"%PDF")
     assert list(predicted.layers) == list(before.layers)
     assert predicted.uns.keys() == before.uns.keys()
     np.testing.assert_array_equal(predicted.layers[NAME], before.layers[NAME])

@@ -129,7 +129,7 @@ def delta_scatter(  # noqa: PLR0913  (where the data are, and where the figure g
         _draw(axes, changes, prediction, kwargs)
         width = _frame(axes, changes, prediction)
         style.caption_below(axes, _caption(changes, prediction, observation, guesses), width)
-        axes.figure.figure.draw_without_rendering()
+        style.lay_out(axes)
         _name(axes, changes, prediction, n_label)
     return axes
 

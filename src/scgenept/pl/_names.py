@@ -45,7 +45,7 @@ def name_places(ax: Axes, places: NDArray[np.float64], names: Sequence[str]) -> 
     )
     ax.set(xlim=limits[0], ylim=limits[1])
     figure = ax.figure.figure
-    figure.draw_without_rendering()
+    style.lay_out(ax)
     points = ax.transData.transform(places) * 72 / figure.dpi
     box = ax.get_window_extent()
     right = box.x1 * 72 / figure.dpi

@@ -281,7 +281,7 @@ def _names(ax: Axes, picture: _Picture) -> list[str]:
         if extent is None:
             pitch = style.width_in_points(ax) / len(names)
         else:
-            ax.figure.figure.draw_without_rendering()
+            style.lay_out(ax)
             pitch = ax.get_window_extent().height * 72 / ax.figure.figure.dpi / len(names)
         size = min(style.SMALL, 0.8 * pitch)
         if size < _SMALLEST_NAME:
