@@ -250,7 +250,7 @@ def _sentences(history: History) -> list[str]:
         "Training: mean over the steps of an epoch, with any dropout; validation: after it, without. One run, so no "
         "interval."
         if history.validated
-        else "Mean over the steps of an epoch, with any dropout; without validation the last epoch is kept. One run, so "
-        "no interval."
+        else "Mean over the steps of an epoch, with any dropout; without validation the last epoch is kept. One run, "
+        "so no interval."
     )
     return found
