@@ -81,7 +81,8 @@ def test_scgpt_with_go_text(server: Server, tmp_path: Path) -> None:
     loaded = sgp.models.load(tmp_path / "run")
     assert loaded.weight_hash == model.weight_hash
     controls = adata[adata.obs["is_control"]].copy()
-    sgp.tl.predict_perturbation(controls, "GENE004+OUTSIDE", model=loaded)
+    with pytest.warns(UserWarning, match="5 of 60 genes are unknown"):
+        sgp.tl.predict_perturbation(controls, "GENE004+OUTSIDE", model=loaded)
     assert np.isfinite(controls.layers["GENE004+OUTSIDE"]).all()
     assert sgp.get.record(controls, "GENE004+OUTSIDE")["unmeasured_targets"] == "OUTSIDE"
     asked = len(server.asked)
