@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 TITLE = "Prediction: seconds per cell"
 SIZES = [(cells, genes) for genes in (512, 1536, 5045, 20_000) for cells in (1, 8, 64)]
-QUICK = [(1, 256), (8, 256), (1, 768)]
+QUICK = [(1, 256), (8, 256), (1, 512)]
 OURS, OURS_BF16 = "scgenept", "scgenept, bfloat16"
 FAST, SLOW, ORIGINAL = "(a) torch encoder, fast path", "(b) torch encoder, fast path off", "(c) original"
 SLOWNESS = {OURS: 1.5, OURS_BF16: 1.0, FAST: 5.0, SLOW: 2.0, ORIGINAL: 5.0}
