@@ -87,6 +87,34 @@ def test_positive_control_is_the_split_half_of_the_references(adata, report: sgp
     assert overall(report, "mine").loc["pearson_delta", "positive_control"] == pytest.approx(expected, abs=0.02)
 
 
+def test_a_network_on_halves_predicts_from_the_controls_of_the_first(adata) -> None:
+    from scgenept.evaluation.references import Draw
+
+    model = small_model(list(adata.var_names))
+    report = sgp.tl.evaluate(adata, model, split=TEST[:2], metrics="pearson_delta", calibrate=2, n_boot=10)
+    rng = np.random.default_rng(0)
+    rng.integers(2**31)  # the seed of the baselines
+    draw = Draw(adata, layer=None, by="perturbation", rng=rng)
+    expected = []
+    for _ in range(2):
+        in_first = draw.first_half()
+        first, second = draw.table(draw.means(in_first)), draw.table(draw.means(~in_first))
+        controls = adata[in_first & (adata.obs["perturbation"] == "ctrl").to_numpy()].copy()
+        for name in TEST[:2]:
+            sgp.tl.predict_perturbation(controls, name, model=model)
+            predicted = sgp.get.predicted(controls, name).to_df().mean()
+            changes = predicted - first.loc["ctrl"], second.loc[name] - second.loc["ctrl"]
+            expected.append(np.corrcoef(*changes)[0, 1])
+    found = overall(report, "small").loc["pearson_delta"]
+    assert found["value_on_halves"] == pytest.approx(np.mean(expected), rel=1e-4)
+    assert found["value_on_halves"] != pytest.approx(found["value"], rel=1e-3)
+    assert not any("On halves" in note for note in report.notes)
+
+
+def test_a_table_on_halves_keeps_all_controls_and_says_so(report: sgp.tl.Report) -> None:
+    assert [note for note in report.notes if "On halves mine keeps the change over all control cells" in note]
+
+
 def test_a_replicate_is_worth_a_replicate(adata) -> None:
     """Cells nobody scored against, as a prediction: about 1, and the mean of training about 0."""
     again = screen(seed=0)

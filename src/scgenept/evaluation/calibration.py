@@ -14,13 +14,14 @@ from .._progress import progress
 from .de import against_rest
 from .observation import Observation
 from .pseudobulk import Pseudobulk
-from .references import Draw, interpolate
+from .references import interpolate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .catalog import Metric
     from .experiment import Experiment
+    from .halvings import Halvings
     from .observation import FloatArray, Guess
     from .predictors import Predictor
 
@@ -68,16 +69,15 @@ def score_on_halves(
     predictors: Sequence[Predictor],
     experiment: Experiment,
     metrics: Sequence[Metric],
-    *,
-    n_halvings: int,
-    rng: np.random.Generator,
+    halvings: Halvings,
 ) -> HalfScores:
-    """Cut the cells of every label in two, again and again, and score against the second half.
+    """Score against the second half of the cells, halving by halving.
 
     The first half is the replicate, with its own half of the controls; of few cells it is shrunk to the mean of the
     training perturbations (:func:`scgenept.evaluation.references.interpolate`). Baselines are fitted to the controls of
-    the first half and to all cells of the training perturbations, so that nothing they know is part of the truth. The
-    genes that weigh and those that respond are those of the second half.
+    the first half and to all cells of the training perturbations, and networks predict from the controls of the first
+    half, so that nothing they know is part of the truth. The genes that weigh and those that respond are those of the
+    second half.
 
     Parameters
     ----------
@@ -87,27 +87,31 @@ def score_on_halves(
         The cells.
     metrics
         The scores.
-    n_halvings
-        How often the cells are cut.
-    rng
-        Generator.
+    halvings
+        The halves.
     """
-    draw = Draw(experiment.adata, layer=experiment.layer, by=experiment.key, rng=rng)
     few, notes = _few_cells(experiment)
     total = {
         name: np.zeros((len(experiment.test), len(metrics))) for name in (REPLICATE, *(p.name for p in predictors))
     }
     number = {name: np.zeros_like(table) for name, table in total.items()}
-    for _ in progress(range(n_halvings), "halves of the cells"):
-        in_first = draw.first_half()
-        first, second = (_observe(draw.pseudobulk(chosen), experiment) for chosen in (in_first, ~in_first))
-        guesses = {REPLICATE: _replicate(first, few), **{p.name: p.guess(first, experiment) for p in predictors}}
+    for i in progress(range(len(halvings)), "halves of the cells"):
+        first, second = (_observe(half, experiment) for half in halvings.both(i))
+        guesses = {REPLICATE: _replicate(first, few)}
+        guesses |= {p.name: p.guess(first, experiment, halving=i) for p in predictors}
         for name, values in score_all(guesses, second, metrics).items():
             known = ~np.isnan(values)
             total[name][known] += values[known]
             number[name] += known
     with np.errstate(invalid="ignore"):
-        return HalfScores({name: total[name] / number[name] for name in total}, notes)
+        values = {name: total[name] / number[name] for name in total}
+    if fixed := [p.name for p in predictors if p.is_fixed]:
+        note = (
+            f"On halves {listing(fixed)} keep{'s' * (len(fixed) == 1)} the change over all control cells, half of "
+            "which are in the truth: calibrated scores can come out too good."
+        )
+        notes = (*notes, note)
+    return HalfScores(values, notes)
 
 
 def _observe(bulk: Pseudobulk, experiment: Experiment) -> Observation:

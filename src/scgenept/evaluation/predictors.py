@@ -1,11 +1,11 @@
-"""What makes guesses: a fixed table, or a baseline that is fitted anew to the controls of each half."""
+"""What makes guesses: a table, a network on the controls of each half, or a baseline fitted anew to them."""
 
 from __future__ import annotations
 
 import copy
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pandas as pd
 
@@ -15,12 +15,29 @@ from .observation import Guess
 from .reading import read_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .baselines import Baseline
     from .experiment import Experiment
     from .observation import FloatArray, Observation
 
 _QUICK: Final = tuple(CATALOG[name].kind for name in DEFAULT)
 """Baselines that are fitted again for each half; the others would take minutes."""
+
+
+class FromHalf(NamedTuple):
+    """What a network predicts from the control cells of a first half.
+
+    Attributes
+    ----------
+    values
+        Test perturbations x genes, log1p of counts per 1e4.
+    control
+        Mean of those control cells, one value per gene.
+    """
+
+    values: FloatArray
+    control: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +54,8 @@ class Predictor:
         Mean of the control cells that the values were predicted from, one value per gene.
     is_baseline
         Whether it is there to compare with, and not what was handed in to be judged.
+    from_halves
+        What a network predicts from the controls of each first half; nothing where that is not known.
     refit
         The baseline, where it is fitted anew to other controls.
     seed
@@ -47,12 +66,33 @@ class Predictor:
     values: FloatArray
     control: FloatArray
     is_baseline: bool
+    from_halves: Sequence[FromHalf] = ()
     refit: Baseline | None = None
     seed: int = 0
 
-    def guess(self, knew: Observation, experiment: Experiment) -> Guess:
-        """Guess as someone who saw these controls and singles, and all cells of the training perturbations."""
-        if knew is experiment.seen or self.refit is None:
+    @property
+    def is_fixed(self) -> bool:
+        """Whether nobody knows what it would predict from half of the control cells."""
+        return self.refit is None and not self.from_halves
+
+    def guess(self, knew: Observation, experiment: Experiment, *, halving: int | None = None) -> Guess:
+        """Guess as someone who saw these controls and singles, and all cells of the training perturbations.
+
+        A table, of which nobody knows how it follows from the controls, keeps its change over all of them.
+
+        Parameters
+        ----------
+        knew
+            All cells, or those of a first half.
+        experiment
+            What is judged by.
+        halving
+            Of which halving the first half is; ``None`` for all cells.
+        """
+        if halving is not None and self.from_halves:
+            values, control = self.from_halves[halving]
+            return Guess(values, control, knew.additive)
+        if halving is None or self.refit is None:
             return Guess(self.values, self.control, knew.additive)
         with warnings.catch_warnings():
             # What there is to say was said when it was fitted the first time.
@@ -74,7 +114,7 @@ def from_baseline(name: str, baseline: Baseline, experiment: Experiment, *, is_b
     table = fitted.predict_pseudobulks(experiment.test)
     refit = baseline if not was_fitted and isinstance(baseline, _QUICK) else None
     values = read_table(table, experiment, name=name).values
-    return Predictor(name, values, experiment.control, is_baseline, refit, seed)
+    return Predictor(name, values, experiment.control, is_baseline, refit=refit, seed=seed)
 
 
 def fit(baseline: Baseline, experiment: Experiment, control: FloatArray, seed: int) -> Baseline:

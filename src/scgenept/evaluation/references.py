@@ -221,10 +221,11 @@ class Draw:
 
     def __init__(self, adata: AnnData, *, layer: str | None, by: str | None, rng: RNGLike) -> None:
         codes, found = pd.factorize(perturbation_labels(adata, by=by), sort=True)
-        labelled = np.flatnonzero(codes >= 0)
-        cells = expression(adata, layer)[labelled]
+        self.rows = np.flatnonzero(codes >= 0)
+        """Positions in adata of the labelled cells, in the order of ``codes``."""
+        cells = expression(adata, layer)[self.rows]
         self.cells: Any = cells.tocsr() if sparse.issparse(cells) else np.asarray(cells)
-        self.codes = codes[labelled]
+        self.codes = codes[self.rows]
         self.index = pd.Index([str(name) for name in found], name=_keys.PERTURBATION)
         self.genes = adata.var_names
         self._sizes = np.bincount(self.codes, minlength=len(self.index))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from .catalog import Metric
     from .experiment import Experiment
+    from .halvings import Halvings
     from .predictors import Predictor
 
 
@@ -29,7 +30,7 @@ def run(
     experiment: Experiment,
     metrics: Sequence[Metric],
     *,
-    n_halvings: int,
+    halvings: Halvings | None,
     n_boot: int,
     rng: np.random.Generator,
     notes: Sequence[str] = (),
@@ -44,8 +45,8 @@ def run(
         What they are judged by.
     metrics
         The scores.
-    n_halvings
-        How often the cells are halved; 0 leaves the calibration out.
+    halvings
+        Halves of the cells to calibrate on; ``None`` leaves the calibration out.
     n_boot
         Draws of the bootstrap.
     rng
@@ -56,8 +57,8 @@ def run(
     seen = experiment.seen
     full = score_all({p.name: p.guess(seen, experiment) for p in predictors}, seen, metrics)
     halves = HalfScores({}, ())
-    if n_halvings:
-        halves = score_on_halves(predictors, experiment, metrics, n_halvings=n_halvings, rng=rng)
+    if halvings is not None:
+        halves = score_on_halves(predictors, experiment, metrics, halvings)
     scored = Scored(
         _strata(experiment), metrics, full, halves.values, tuple(p.name for p in predictors if not p.is_baseline)
     )
@@ -68,7 +69,7 @@ def run(
         *collapse_notes(spreads, scored.judged, observed),
         *notes,
         *halves.notes,
-        *summary_notes(summary, scored.judged, calibrated=bool(n_halvings)),
+        *summary_notes(summary, scored.judged, calibrated=halvings is not None),
     ]
     if len(experiment.test) == 1:
         words.append("With a single test perturbation there are no intervals, no tests and no discrimination scores.")
@@ -77,7 +78,7 @@ def run(
         summary=pd.concat([summary, _spread_rows(spreads, summary, len(experiment.test))], ignore_index=True),
         comparisons=compare(scored, n_boot=n_boot, rng=rng),
         notes=tuple(dict.fromkeys(words)),
-        about=_about(experiment, scored, n_halvings, n_boot),
+        about=_about(experiment, scored, 0 if halvings is None else len(halvings), n_boot),
     )
 
 

@@ -31,11 +31,17 @@ class PredictedPseudobulks(NamedTuple):
         Mean of the control cells that went in, one value per gene.
     unknown
         Perturbations that the model cannot predict.
+    group_values
+        Groups x perturbations x genes: the same, averaged over some of the cells.
+    group_controls
+        Groups x genes: the mean of those control cells.
     """
 
     values: np.ndarray
     control: np.ndarray
     unknown: tuple[str, ...]
+    group_values: np.ndarray
+    group_controls: np.ndarray
 
 
 def predict_pseudobulks(
@@ -46,10 +52,13 @@ def predict_pseudobulks(
     perturbations: Sequence[str],
     *,
     engine: Engine,
+    groups: np.ndarray | None = None,
 ) -> PredictedPseudobulks:
     """Predict every perturbation from the same control cells and average over them.
 
-    The error of an approximation is measured on the first perturbation that the model can predict.
+    Each cell is predicted by itself, so the mean over some of the predicted cells is the prediction from those alone;
+    with ``mean_control`` of an approximation it is that from the mean of all. The error of an approximation is measured
+    on the first perturbation that the model can predict.
 
     Parameters
     ----------
@@ -65,8 +74,11 @@ def predict_pseudobulks(
         Canonical names.
     engine
         How to compute.
+    groups
+        Groups x cells, booleans, at least one cell in each: average over these too.
     """
-    values = np.full((len(perturbations), len(genes)), np.nan)
+    chosen = [slice(None), *(() if groups is None else groups)]
+    values = np.full((len(chosen), len(perturbations), len(genes)), np.nan)
     unknown, checked = [], False
     for row, name in enumerate(progress(perturbations, model.name)):
         try:
@@ -78,6 +90,10 @@ def predict_pseudobulks(
             measure_approximation(model.network, tokens, read_cells, n_cells, engine=engine)
             checked = True
         cells = predict_cells(model.network, tokens, read_cells, n_cells, engine=engine, label=name)
-        values[row] = cells.values.mean(axis=0, dtype=np.float64)
-    control = read_cells(0, n_cells).mean(axis=0, dtype=np.float64)
-    return PredictedPseudobulks(values, control, tuple(unknown))
+        values[:, row] = _means(cells.values, chosen)
+    controls = _means(read_cells(0, n_cells), chosen)
+    return PredictedPseudobulks(values[0], controls[0], tuple(unknown), values[1:], controls[1:])
+
+
+def _means(cells: np.ndarray, chosen: Sequence[slice | np.ndarray]) -> np.ndarray:
+    return np.stack([cells[some].mean(axis=0, dtype=np.float64) for some in chosen])

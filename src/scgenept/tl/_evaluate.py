@@ -10,6 +10,7 @@ from .._errors import DataError
 from ..evaluation.calibration import N_HALVINGS
 from ..evaluation.catalog import choose_metrics
 from ..evaluation.experiment import read_experiment
+from ..evaluation.halvings import draw_halvings
 from ..evaluation.run import run
 from ..prediction.engine import Engine
 from ._predictors import Reader
@@ -121,14 +122,16 @@ def evaluate(  # noqa: PLR0913  (what is judged, by what, against whom, and how 
     experiment = read_experiment(adata, split=split, layer=layer)
     chosen = choose_metrics(metrics, has_pairs=bool(len(experiment.seen.pairs)))
     generator = np.random.default_rng(rng)
-    reader = Reader(experiment, n_control_cells, engine or Engine(), seed=int(generator.integers(2**31)))
+    seed = int(generator.integers(2**31))
+    halvings = draw_halvings(experiment, n_halvings, generator) if n_halvings else None
+    reader = Reader(experiment, n_control_cells, engine or Engine(), seed, halvings)
     judged = reader.judged(model_or_predictions)
     others = reader.baselines(baselines, taken=[p.name for p in judged.predictors])
     return run(
         [*judged.predictors, *others.predictors],
         experiment,
         chosen,
-        n_halvings=n_halvings,
+        halvings=halvings,
         n_boot=n_boot,
         rng=generator,
         notes=[*judged.notes, *others.notes],

@@ -18,7 +18,7 @@ from ..data.select import row_reader
 from ..data.setup import read_setup
 from ..evaluation.baselines import CATALOG, DEFAULT, Baseline
 from ..evaluation.calibration import REPLICATE
-from ..evaluation.predictors import Predictor, from_baseline
+from ..evaluation.predictors import FromHalf, Predictor, from_baseline
 from ..evaluation.reading import read_table
 from ..evaluation.strata import strata
 from ..evaluation.summary import MEAN
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from ..evaluation.experiment import Experiment
+    from ..evaluation.halvings import Halvings
     from ..prediction.engine import Engine
 
 
@@ -54,12 +55,15 @@ class Reader:
         How a network computes.
     seed
         Of the draw of control cells and of baselines.
+    halvings
+        The halves that will be scored on, where they are.
     """
 
     experiment: Experiment
     n_control_cells: int | None
     engine: Engine
     seed: int
+    halvings: Halvings | None = None
 
     def judged(self, given: object) -> Found:
         """Read what is to be judged, under its own name or those of a mapping."""
@@ -144,7 +148,8 @@ class Reader:
             n = len(genes) - n_matched
             notes.append(f"{n:,} of {len(genes):,} genes are unknown to {name} and look alike to it.")
         read = row_reader(adata, controls, self.experiment.layer)
-        made = predict_pseudobulks(model, genes, read, len(controls), test, engine=self.engine)
+        groups = self._first_halves(controls)
+        made = predict_pseudobulks(model, genes, read, len(controls), test, engine=self.engine, groups=groups)
         if len(made.unknown) == len(test):
             msg = (
                 f"{name} knows the targets of none of the {len(test)} test perturbations: {listing(made.unknown)}. "
@@ -154,8 +159,18 @@ class Reader:
         if made.unknown:
             n = len(made.unknown)
             notes.append(f"{name} cannot predict {n} perturbations of unknown targets: {listing(made.unknown)}.")
-        predictor = Predictor(name, made.values, made.control, is_baseline=False)
+        halves = [FromHalf(*half) for half in zip(made.group_values, made.group_controls, strict=True)]
+        predictor = Predictor(name, made.values, made.control, is_baseline=False, from_halves=halves)
         return predictor, [*notes, *_of_the_card(name, model, self.experiment)]
+
+    def _first_halves(self, controls: np.ndarray) -> np.ndarray | None:
+        """Say which control cells are in each first half; a half without one predicts from all."""
+        approximation = self.engine.approximation
+        if self.halvings is None or (approximation is not None and approximation.mean_control):
+            return None
+        first = self.halvings.first_of(controls)
+        first[~first.any(axis=1)] = True
+        return first
 
     def _controls(self, name: str) -> tuple[np.ndarray, list[str]]:
         """Return the rows of the control cells that a network predicts from."""
