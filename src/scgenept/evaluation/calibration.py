@@ -104,14 +104,14 @@ def score_on_halves(
             total[name][known] += values[known]
             number[name] += known
     with np.errstate(invalid="ignore"):
-        values = {name: total[name] / number[name] for name in total}
+        averages = {name: total[name] / number[name] for name in total}
     if fixed := [p.name for p in predictors if p.is_fixed]:
         note = (
             f"On halves {listing(fixed)} keep{'s' * (len(fixed) == 1)} the change over all control cells, half of "
             "which are in the truth: calibrated scores can come out too good."
         )
         notes = (*notes, note)
-    return HalfScores(values, notes)
+    return HalfScores(averages, notes)
 
 
 def _observe(bulk: Pseudobulk, experiment: Experiment) -> Observation:
