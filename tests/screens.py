@@ -26,7 +26,9 @@ def screen(n_cells: int = 60, n_genes: int = 40, *, few: dict[str, int] | None =
         log_rate = np.log(base) + sum((own[gene] for gene in name.split("+") if gene in own), np.zeros(n_genes))
         log_rate = log_rate + (0 if name == "ctrl" else shared)
         counts = rng.poisson(np.exp(log_rate) * 3, size=(number, n_genes)) + 1e-9
-        rows.append(np.log1p(counts / counts.sum(axis=1, keepdims=True) * 1e4 * 0.05))
+        # about a twentieth of the counts of a cell are of these genes
+        share = np.linspace(0.0495, 0.0505, number)[:, None]
+        rows.append(np.log1p(counts / counts.sum(axis=1, keepdims=True) * 1e4 * share))
         labels += [name] * number
     adata = ad.AnnData(sp.csr_matrix(np.concatenate(rows).astype(np.float32)), var=pd.DataFrame(index=genes))
     adata.obs["condition"] = pd.Categorical(labels)

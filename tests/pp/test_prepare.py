@@ -27,7 +27,7 @@ prepare = sgp.pp.prepare
 def raw_counts(n_cells: int = 60, n_genes: int = 80) -> np.ndarray:
     rng = np.random.default_rng(0)
     rates = rng.gamma(0.5, size=(n_cells, n_genes)) * np.geomspace(0.2, 20, n_genes)
-    return (rng.poisson(rates) + (np.arange(n_genes) == 0)).astype(float)
+    return (rng.poisson(rates) + 50 * (np.arange(n_genes) == 0)).astype(float)
 
 
 def data(values: Any = None, **options: Any) -> ad.AnnData:
@@ -89,7 +89,7 @@ def test_targets_are_kept() -> None:
     reference = expected(raw_counts(), 20, ["GENE1", "GENE2", "GENE70"])
     assert list(adata.var_names) == list(reference.var_names)
     record = adata.uns["scgenept"]["prepare"]
-    assert (record["targets"], record["unmeasured_targets"]) == ("GENE1+GENE2+GENE70", "UNSEEN")
+    assert (record["targets"], record["unmeasured_targets"]) == ("GENE1, GENE2, GENE70", "UNSEEN")
     assert (record["n_genes_before"], record["n_genes"]) == (80, adata.n_vars)
     assert "setup" in adata.uns["scgenept"]
 
@@ -139,10 +139,54 @@ def test_log_data_are_taken_as_they_are(storage: str, tmp_path: Path) -> None:
     assert adata.uns["scgenept"]["prepare"]["scale"] == "log1p"
 
 
-def test_another_total_is_told() -> None:
-    values = np.log1p(raw_counts() / raw_counts().sum(1, keepdims=True) * 2e4)
-    with pytest.warns(UserWarning, match="counts per about 20,000, where models expect 10,000"):
+@pytest.mark.parametrize("total", [2e4, 2e3, 59])
+def test_another_total_is_told(total: float) -> None:
+    values = np.log1p(raw_counts() / raw_counts().sum(1, keepdims=True) * total)
+    with pytest.warns(UserWarning, match=f"counts per about {total:,.0f}, where models expect 10,000"):
         prepare(data(values), n_top_genes=20)
+
+
+def test_a_few_genes_of_the_right_total_are_no_other_total() -> None:
+    values = np.log1p(raw_counts() / raw_counts().sum(1, keepdims=True) * 1e4)[:, :30]
+    prepare(data(values), n_top_genes=20)
+
+
+def test_counts_of_some_genes_are_normalised_by_all() -> None:
+    whole, some = data(raw_counts()), data(raw_counts()[:, 40:])
+    some.obs["n_umi"] = raw_counts().sum(axis=1)
+    prepare(whole, n_top_genes=None)
+    prepare(some, n_top_genes=None, total="n_umi")
+    np.testing.assert_allclose(some.X, whole.X[:, 40:], rtol=1e-6)
+    assert some.uns["scgenept"]["prepare"]["total"] == "n_umi"
+
+
+def test_genes_that_were_left_out_are_noticed() -> None:
+    some = data(3 * raw_counts()[:, :70])
+    some.obs["nCount_RNA"] = 3 * raw_counts().sum(axis=1)
+    with pytest.warns(UserWarning, match=r"hold \d\d% of the counts that obs\['nCount_RNA'\].*total='nCount_RNA'"):
+        prepare(some, n_top_genes=20, copy=True)
+    # another column of that name, such as counts before ambient correction, tells nothing
+    some.obs["nCount_RNA"] = some.X.sum(axis=1) - 1
+    prepare(some, n_top_genes=20, copy=True)
+    with pytest.warns(UserWarning, match=r"The median cell has \d\d counts"):
+        prepare(data(raw_counts()[:, :30]), n_top_genes=20)
+
+
+@pytest.mark.parametrize(
+    ("total", "message"),
+    [
+        ("n_umis", r"no column 'n_umis'\. Nearest known names: n_umi"),
+        ("batch", r"obs\['batch'\] should hold the counts of each cell.*is (object|str)"),
+        ("n_umi", r"60 cells have more counts in adata than that.*: 0 has 327, and 1 in obs"),
+    ],
+)
+def test_wrong_totals(total: str, message: str) -> None:
+    adata = data(obs={"n_umi": np.ones(60), "batch": ["a"] * 60})
+    with unchanged(adata), pytest.raises(DataError, match=message):
+        prepare(adata, total=total)
+    logged = data(np.log1p(raw_counts()))
+    with unchanged(logged), pytest.raises(DataError, match="total='n_umi' goes with counts, and X holds fractions"):
+        prepare(logged, total="n_umi")
 
 
 def test_a_layer() -> None:
@@ -169,7 +213,8 @@ def test_twice_is_once() -> None:
     first = adata.copy()
     prepare(adata, n_top_genes=20)
     np.testing.assert_array_equal(adata.X, first.X)
-    prepare(adata, layer="counts", n_top_genes=20)
+    with pytest.warns(UserWarning, match="left out 60 genes before, and counts per 1e4 of the rest alone are"):
+        prepare(adata, layer="counts", n_top_genes=20)
     np.testing.assert_array_equal(adata.layers["counts"], first.layers["counts"])
 
 
@@ -315,6 +360,8 @@ def test_the_norman_subset(shared: Path) -> None:
 def test_jurkat(shared: Path) -> None:
     adata = ad.read_h5ad(shared / "data" / "jurkat_tcr_crispr.h5ad")
     sgp.pp.setup_perturbations(adata, key="perturbation", key_added="target", guide_suffix=r"_\d+")
-    prepare(adata, n_top_genes=500)
+    with pytest.warns(UserWarning, match=r"hold \d% of the counts that obs\['ncounts'\]"):
+        prepare(adata, n_top_genes=500, copy=True)
+    prepare(adata, n_top_genes=500, total="ncounts")
     assert {"EGR1", "EGR3", "JUN", "JUND", "NR4A1", "RELA"} <= set(adata.var_names)
     np.testing.assert_array_equal(adata.layers["counts"].data, np.rint(adata.layers["counts"].data))

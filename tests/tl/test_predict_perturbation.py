@@ -209,8 +209,25 @@ def test_three_genes_warn(model: ScGenePT) -> None:
 def test_another_normalisation_warns(model: ScGenePT) -> None:
     adata = cells()
     adata.X = np.log1p(np.expm1(adata.X.toarray()) * 100)
-    with pytest.warns(UserWarning, match="X is log1p, but of counts per about 1,000,000, where models expect 10,000"):
+    with (
+        pytest.warns(UserWarning, match="X is log1p, but of counts per about 1,000,000, where models expect 10,000"),
+        pytest.warns(UserWarning, match=r"resembles the cells.*but its values are 1\.\d\d times as high"),
+    ):
         sgp.tl.predict_perturbation(adata, "GENE03", model=model, engine=ENGINE)
+
+
+@pytest.mark.parametrize("factor", [0.5, 1 / np.log(2), 2.0])
+def test_another_scale_of_like_cells_warns(factor: float) -> None:
+    """The level is the slope through the origin of the mean cell over the mean training cell."""
+    adata, model = cells(), small_model()
+    profile = adata.X.toarray().mean(axis=0)
+    model.control_mean = dict(zip(GENES, profile.tolist(), strict=True))
+    sgp.tl.predict_perturbation(adata, "GENE03", model=model, engine=ENGINE)
+    assert sgp.get.record(adata, "GENE03")["control_level"] == pytest.approx(1)
+    model.control_mean = {gene: value / factor for gene, value in model.control_mean.items()}
+    with pytest.warns(UserWarning, match=f"its values are {factor:.2f} times as high"):
+        sgp.tl.predict_perturbation(adata, "GENE03", model=model, engine=ENGINE, overwrite=True)
+    assert sgp.get.record(adata, "GENE03")["control_level"] == pytest.approx(factor)
 
 
 def test_labelled_cells_without_a_setup_warn(model: ScGenePT) -> None:

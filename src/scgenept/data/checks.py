@@ -41,6 +41,8 @@ MIN_GENES: Final = 20
 BLOCK: Final = 1 << 22
 """Values looked at in one go."""
 SAMPLED_ROWS: Final = 200
+MIN_CELLS: Final = 10
+"""Fewer may have the same total by chance."""
 MAX_TOTAL: Final = 1.01e6
 """No usual target of normalisation is larger: counts per million, and 1 % for rounding."""
 
@@ -177,10 +179,16 @@ def describe_scale(values: Any) -> tuple[Scale, str]:
 
 def implied_total(values: Any) -> float:
     """Return the largest sum over genes of ``expm1`` of 200 evenly spaced cells: counts per how many, at least."""
+    return float(_implied_totals(values).max(initial=0.0))
+
+
+def _implied_totals(values: Any) -> NDArray[np.float64]:
+    """Return the sums over genes of ``expm1``, of 200 evenly spaced cells, without those that are all 0."""
     sample = _sampled_rows(values)
     # Clipped where expm1 would overflow; 20 is far beyond any log-expression.
     unlogged = sp.csr_array((np.expm1(np.minimum(sample.data, 20.0)), sample.indices, sample.indptr), sample.shape)
-    return float(unlogged.sum(axis=1).max(initial=0.0))
+    totals: NDArray[np.float64] = np.asarray(unlogged.sum(axis=1)).ravel()
+    return totals[totals > 0]
 
 
 def warn_of_other_total(values: Any, source: str, *, target: float = 1e4) -> None:
@@ -190,12 +198,16 @@ def warn_of_other_total(values: Any, source: str, *, target: float = 1e4) -> Non
     -----
     UserWarning
         The sum of ``expm1`` over the genes of a cell exceeds ``target`` by 5 %: another normalisation, or another log.
+        Or it is the same lower figure for all cells, which only a normalisation to that figure brings about.
     """
-    total = implied_total(values)
-    if total > 1.05 * target:
+    totals = _implied_totals(values)
+    total = totals.max(initial=0.0)
+    # Cells that all add up to the same were normalised to that, and hold all their genes still.
+    alike = len(totals) >= MIN_CELLS and np.ptp(totals) < 1e-3 * total
+    if total > 1.05 * target or (alike and total < 0.95 * target):
         msg = (
             f"{source} is log1p, but of counts per about {total:,.0f}, where models expect {target:,.0f}. "
-            "Prepare from counts where you have them."
+            "Prepare from counts where you have them (in scanpy: normalize_total(adata, target_sum=1e4), then log1p)."
         )
         warnings.warn(msg, UserWarning, stacklevel=4)
 

@@ -47,13 +47,15 @@ def as_float32(values: Any) -> Any:
     return np.asarray(loaded, dtype=np.float32)
 
 
-def log_normalise(counts: Any, *, target_sum: float = TARGET_SUM) -> Any:
+def log_normalise(counts: Any, *, totals: NDArray[Any] | None = None, target_sum: float = TARGET_SUM) -> Any:
     r"""Return log1p of counts per ``target_sum``, :math:`\log(1 + 10^4 \, x_{ig} / \sum_h x_{ih})`.
 
     Parameters
     ----------
     counts
         Cells x genes, csr or numpy. A cell without counts stays 0.
+    totals
+        Counts of each cell over all genes, where ``counts`` holds only some of them.
     target_sum
         Counts per cell after normalisation.
 
@@ -67,14 +69,19 @@ def log_normalise(counts: Any, *, target_sum: float = TARGET_SUM) -> Any:
     for start in range(0, out.shape[0], _ROWS):
         stop = min(start + _ROWS, out.shape[0])
         block = out[start:stop]
-        totals = np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
-        factor = np.divide(target_sum, totals, out=np.zeros_like(totals), where=totals > 0)
+        total = cell_totals(block) if totals is None else np.asarray(totals[start:stop], dtype=np.float64)
+        factor = np.divide(target_sum, total, out=np.zeros_like(total), where=total > 0)
         if sp.issparse(out):
             values = slice(out.indptr[start], out.indptr[stop])
             stored[values] = np.log1p(stored[values] * np.repeat(factor, np.diff(out.indptr[start : stop + 1])))
         else:
             stored[start:stop] = np.log1p(block * factor[:, None])
     return out
+
+
+def cell_totals(values: Any) -> NDArray[np.float64]:
+    """Return the sum over genes of each cell, float64."""
+    return np.asarray(values.sum(axis=1, dtype=np.float64)).ravel()
 
 
 def highly_variable(log_expression: Any, n_top_genes: int) -> NDArray[np.bool_]:

@@ -11,10 +11,11 @@ from .._errors import DataError, KeyTakenError, listing
 from .._logging import logger
 from .._version import VERSION
 from ..data.checks import check_shape, check_unique_genes, check_writable, describe_scale, warn_of_other_total
-from ..data.expression import as_float32, expression, highly_variable, log_normalise
+from ..data.expression import as_float32, cell_totals, expression, highly_variable, log_normalise
 from ..data.labels import LABEL_COLUMNS
-from ..data.records import check_records_writable, write_record
+from ..data.records import check_records_writable, read_record, write_record
 from ..data.setup import read_setup
+from ..data.totals import read_totals, warn_of_left_out_genes
 from ..genes.matching import match_genes
 from ..perturbation import Perturbation
 
@@ -31,6 +32,7 @@ def prepare(
     n_top_genes: int | None = 5_000,
     targets: Literal["auto"] | Iterable[str] | None = "auto",
     layer: str | None = None,
+    total: str | None = None,
     overwrite: bool = False,
     copy: bool = False,
 ) -> AnnData | None:
@@ -52,6 +54,8 @@ def prepare(
         given instead; ``None`` keeps none. Old symbols and Ensembl ids are understood.
     layer
         Where the values are; ``X`` by default.
+    total
+        Column of ``obs`` with the counts of each cell over all genes, where ``adata`` holds only some of them.
     overwrite
         Replace a ``layers["counts"]`` that holds other values than the counts found.
     copy
@@ -69,7 +73,7 @@ def prepare(
         Which genes were chosen; bool; only where there was a choice.
     ``uns["scgenept"]["prepare"]``
         What was found and done: ``source``, ``scale``, ``finding``, ``n_top_genes``, ``flavor``, ``n_genes_before``,
-        ``n_genes``, ``targets`` and ``unmeasured_targets`` (joined by ``+``), ``version``.
+        ``n_genes``, ``targets`` and ``unmeasured_targets`` (joined by ``, ``), ``total``, ``version``.
 
     Raises
     ------
@@ -77,13 +81,17 @@ def prepare(
         If values are NaN, infinite, negative, scaled or missing; if there are no cells, fewer than 20 genes, or gene
         names appear twice; if ``obs`` seems to hold labels but nothing is set up; if ``adata`` is a view or backed.
         ``adata`` is then as it was.
+        ``total`` is no column of numbers, or less than the counts that are there.
     KeyTakenError
         If ``layers["counts"]`` holds other values.
 
     Warns
     -----
     UserWarning
-        If log1p values add up to clearly more than 1e4 per cell: the models were trained at 1e4.
+        If log1p values are of another total than 1e4, at which the models were trained: they add up to clearly more,
+        or to the same lower figure in all cells. If genes seem to have been left out before: a column of ``obs`` such
+        as ``n_counts`` holds far more counts than are there, an earlier call left genes out, or the median cell has
+        fewer than 200.
 
     Examples
     --------
@@ -116,7 +124,13 @@ def prepare(
     loaded = as_float32(values)
     if scale == "counts":
         _check_counts_free(adata, loaded, layer, overwrite=overwrite)
-        log_expression = log_normalise(loaded)
+        totals = None if total is None else read_totals(adata.obs, total, cell_totals(loaded))
+        if totals is None:
+            warn_of_left_out_genes(adata, cell_totals(loaded))
+        log_expression = log_normalise(loaded, totals=totals)
+    elif total is not None:
+        msg = f"total={total!r} goes with counts, and {source} holds {finding}. Leave it out."
+        raise DataError(msg)
     else:
         log_expression = loaded
         warn_of_other_total(values, source)
@@ -138,10 +152,11 @@ def prepare(
         "finding": finding,
         "n_top_genes": 0 if n_top_genes is None else n_top_genes,
         "flavor": "seurat",
-        "n_genes_before": adata.n_vars,
+        "n_genes_before": _n_genes_once(adata),
         "n_genes": result.n_vars,
-        "targets": "+".join(adata.var_names[is_target]),
-        "unmeasured_targets": "+".join(unmeasured),
+        "targets": ", ".join(adata.var_names[is_target]),
+        "unmeasured_targets": ", ".join(unmeasured),
+        "total": total or "",
         "version": VERSION,
     }
     write_record(result, _keys.PREPARE, record)
@@ -182,6 +197,13 @@ def _measured(targets: list[str], adata: AnnData) -> tuple[NDArray[np.bool_], li
     found = [name for name in matches.matched if name is not None]
     unmeasured = [name for name, match in zip(matches.names, matches.matched, strict=True) if match is None]
     return np.asarray(adata.var_names.isin(found)), unmeasured
+
+
+def _n_genes_once(adata: AnnData) -> int:
+    """Return how many genes there were before the first call that left some out."""
+    before = read_record(adata, _keys.PREPARE) or {}
+    same = before.get("n_genes") == adata.n_vars
+    return int(before["n_genes_before"]) if same else adata.n_vars
 
 
 def _check_counts_free(adata: AnnData, counts: Any, layer: str | None, *, overwrite: bool) -> None:

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
 MIN_CORRELATION: Final = 0.8
 """Below this, predictions come with a warning."""
+LEVELS: Final = (0.7, 1.4)
+"""Outside, values of like cells are on another scale: another total, another log."""
 MIN_GENES: Final = 20
 
 
 @dataclass(frozen=True)
 class DomainCheck:
-    """Input cells beside training cells.
+    r"""Input cells beside training cells.
 
     Attributes
     ----------
@@ -30,10 +32,14 @@ class DomainCheck:
     control_correlation
         Pearson correlation of the mean input cell with the mean training control over shared genes;
         NaN where the model does not record it.
+    control_level
+        How high the mean input cell is over the mean training control: the slope through the origin over shared
+        genes, :math:`\sum_g c_g x_g / \sum_g c_g^2`; 1 for like cells on the same scale. NaN likewise.
     """
 
     genes_in_training: float
     control_correlation: float
+    control_level: float
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for ``uns``."""
@@ -46,6 +52,13 @@ class DomainCheck:
             return (
                 f"The mean input cell correlates only {self.control_correlation:.2f} with the cells that the model was "
                 "trained on: predictions may not carry over. Check normalisation (log1p of counts per 1e4) and cells."
+            )
+        low, high = LEVELS
+        if self.control_level < low or self.control_level > high:
+            return (
+                f"The mean input cell resembles the cells that the model was trained on, but its values are "
+                f"{self.control_level:.2f} times as high. They should be log1p (natural logarithm) of counts per 1e4, "
+                "of all genes of a cell: prepare from the counts (scgenept.pp.prepare) before genes are left out."
             )
         return None
 
@@ -62,5 +75,8 @@ def check_domain(model: ScGenePT, names: Sequence[str], mean: np.ndarray) -> Dom
     )
     shared = np.isfinite(expected)
     varies = shared.sum() >= MIN_GENES and np.ptp(expected[shared]) > 0 and np.ptp(mean[shared]) > 0
-    correlation = float(np.corrcoef(expected[shared], mean[shared])[0, 1]) if varies else float("nan")
-    return DomainCheck(share, correlation)
+    if not varies:
+        return DomainCheck(share, float("nan"), float("nan"))
+    trained, given = expected[shared], mean[shared]
+    correlation = np.corrcoef(trained, given)[0, 1]
+    return DomainCheck(share, float(correlation), float(trained @ given / (trained @ trained)))
