@@ -61,7 +61,7 @@ def test_csv(report: sgp.tl.Report, tmp_path: Path) -> None:
     folder = report.to_csv(tmp_path / "tables")
     read = pd.read_csv(folder / "summary.csv")
     pd.testing.assert_series_equal(read["value"], report.summary["value"])
-    assert (folder / "report.txt").read_text(encoding="utf-8") == f"{report}\n"
+    assert (folder / "report.txt").read_text(encoding="utf-8") == f"{report.to_text(scores='all')}\n"
     assert (folder / "notes.txt").read_text(encoding="utf-8").splitlines() == list(report.notes)
     with pytest.raises(ValueError, match=r"exists. Pass overwrite=True"):
         report.to_csv(folder)
@@ -85,19 +85,35 @@ def test_tables_are_tidy(report: sgp.tl.Report) -> None:
 
 
 def test_text_has_every_reference_and_fits_a_terminal(report: sgp.tl.Report) -> None:
-    text = str(report)
-    assert max(map(len, text.splitlines())) <= 110
-    head = next(line for line in text.splitlines() if line.startswith("score"))
-    assert [word in head for word in ("value", "mean", "replicate", "calibrated", "best baseline")] == [True] * 5
+    text, whole = str(report), report.to_text(scores="all")
+    for view in (text, whole):
+        assert max(map(len, view.splitlines())) <= 100
+    heads = [line for line in text.splitlines() if line.startswith("on ")]
+    assert [head.split("  ")[0] for head in heads] == ["on all cells", "on halves of the cells"]
+    assert all(word in heads[0] for word in ("value", "mean", "95 % interval", "best baseline"))
+    assert all(word in heads[1] for word in ("value", "mean", "replicate", "calibrated", "best baseline"))
+    assert "10 more scores" in text
+    assert "lfc_nmae" not in text.split("mean: the mean", maxsplit=1)[0]
+    assert "lfc_nmae" in whole
+    assert "more scores" not in whole
+    with pytest.raises(ValueError, match="'short' or 'all'"):
+        report.to_text(scores="some")
     assert "does not" not in text.split("\n\n", maxsplit=1)[0]
     assert "predicts NaN for 1 perturbations" in " ".join(text.split())
     assert "mse v" in text
     assert "Report of mine <b> on 10 test" in repr(report)
 
 
+def test_a_calibrated_score_follows_from_its_row(report: sgp.tl.Report) -> None:
+    row = next(line for line in str(report).split("on halves")[1].splitlines() if line.startswith("pearson_delta "))
+    _, value, mean, replicate, calibrated, *_ = row.split()
+    expected = (float(value) - float(mean)) / (float(replicate) - float(mean))
+    assert float(calibrated) == pytest.approx(expected, abs=0.02)
+
+
 def test_html_is_escaped_and_whole(report: sgp.tl.Report) -> None:
     html = report._repr_html_()
     assert "mine &lt;b&gt;" in html
     assert "mine <b>" not in html
-    assert html.count("<table") == html.count("</table>") == 2
+    assert html.count("<table") == html.count("</table>") == 3
     assert html.count("<li>") == len(report.notes)

@@ -108,7 +108,10 @@ def test_a_network_on_halves_predicts_from_the_controls_of_the_first(adata) -> N
     found = overall(report, "small").loc["pearson_delta"]
     assert found["value_on_halves"] == pytest.approx(np.mean(expected), rel=1e-4)
     assert found["value_on_halves"] != pytest.approx(found["value"], rel=1e-3)
-    assert not any("On halves" in note for note in report.notes)
+    assert not any("On halves" in note or "trained on these" in note for note in report.notes)
+    model.control_mean = observed(adata, ["ctrl"]).iloc[0].to_dict()
+    report = sgp.tl.evaluate(adata, model, split=TEST[:2], metrics="pearson_delta", calibrate=1, n_boot=10)
+    assert any("small was trained on these control cells" in note for note in report.notes)
 
 
 def test_a_table_on_halves_keeps_all_controls_and_says_so(report: sgp.tl.Report) -> None:

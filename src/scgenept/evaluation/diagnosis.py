@@ -67,7 +67,8 @@ def summary_notes(summary: pd.DataFrame, judged: Iterable[str], *, calibrated: b
                 "them has no score."
             )
     sizes = summary.drop_duplicates("stratum").set_index("stratum")["n"]
-    if small := [f"{name} ({n})" for name, n in sizes.items() if n < FEW_PERTURBATIONS]:
+    small = [f"{name} ({n})" for name, n in sizes.items() if n < FEW_PERTURBATIONS]
+    if small and sizes[ALL] > 1:
         notes.append(
             f"Strata of fewer than {FEW_PERTURBATIONS} perturbations: {listing(small, first=12)}. Their intervals are "
             "too narrow; read them as examples."

@@ -72,7 +72,10 @@ def run(
         *summary_notes(summary, scored.judged, calibrated=halvings is not None),
     ]
     if len(experiment.test) == 1:
-        words.append("With a single test perturbation there are no intervals, no tests and no discrimination scores.")
+        words.append(
+            "With a single test perturbation there are no intervals, no tests and no discrimination scores, and nobody "
+            "knows whether a score can rank predictors (?)."
+        )
     return Report(
         per_perturbation=per_perturbation(scored),
         summary=pd.concat([summary, _spread_rows(spreads, summary, len(experiment.test))], ignore_index=True),

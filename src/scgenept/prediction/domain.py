@@ -19,6 +19,8 @@ MIN_CORRELATION: Final = 0.8
 LEVELS: Final = (0.7, 1.4)
 """Outside, values of like cells are on another scale: another total, another log."""
 MIN_GENES: Final = 20
+SAME_MEAN: Final = 1e-5
+"""Largest difference of means of the same cells: they are kept in single precision."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,7 @@ class DomainCheck:
 def check_domain(model: ScGenePT, names: Sequence[str], mean: np.ndarray) -> DomainCheck:
     """Compare the mean input cell, (genes,), log1p of counts per 1e4, with the training controls."""
     share = float("nan") if model.genes is None else float(in_training(model, names).mean())
-    matched = model.gene_set(names).matches.matched
-    expected = np.array(
-        [
-            model.control_mean.get(name, model.control_mean.get(match or "", np.nan))
-            for name, match in zip(names, matched, strict=True)
-        ]
-    )
+    expected = _trained(model, names)
     shared = np.isfinite(expected)
     varies = shared.sum() >= MIN_GENES and np.ptp(expected[shared]) > 0 and np.ptp(mean[shared]) > 0
     if not varies:
@@ -80,3 +76,21 @@ def check_domain(model: ScGenePT, names: Sequence[str], mean: np.ndarray) -> Dom
     trained, given = expected[shared], mean[shared]
     correlation = np.corrcoef(trained, given)[0, 1]
     return DomainCheck(share, float(correlation), float(trained @ given / (trained @ trained)))
+
+
+def was_trained_on(model: ScGenePT, names: Sequence[str], mean: np.ndarray) -> bool:
+    """Say whether control cells of this mean, (genes,), are the very ones that the model was trained on."""
+    expected = _trained(model, names)
+    shared = np.isfinite(expected)
+    return bool(shared.sum() >= MIN_GENES and np.allclose(expected[shared], mean[shared], rtol=0, atol=SAME_MEAN))
+
+
+def _trained(model: ScGenePT, names: Sequence[str]) -> np.ndarray:
+    """Return the mean training control, (genes,); NaN where a gene was not in training."""
+    matched = model.gene_set(names).matches.matched
+    return np.array(
+        [
+            model.control_mean.get(name, model.control_mean.get(match or "", np.nan))
+            for name, match in zip(names, matched, strict=True)
+        ]
+    )

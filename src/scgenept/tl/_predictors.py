@@ -23,6 +23,7 @@ from ..evaluation.reading import read_table
 from ..evaluation.strata import strata
 from ..evaluation.summary import MEAN
 from ..perturbation import Perturbation
+from ..prediction.domain import was_trained_on
 from ..prediction.pseudobulks import predict_pseudobulks
 from ..weights.model import ScGenePT
 
@@ -159,6 +160,11 @@ class Reader:
         if made.unknown:
             n = len(made.unknown)
             notes.append(f"{name} cannot predict {n} perturbations of unknown targets: {listing(made.unknown)}.")
+        if self.halvings is not None and was_trained_on(model, genes, self.experiment.control):
+            notes.append(
+                f"{name} was trained on these control cells, and on halves baselines know only one half of them: "
+                f"compare {name} with baselines on all cells, and with the replicate on halves."
+            )
         halves = [FromHalf(*half) for half in zip(made.group_values, made.group_controls, strict=True)]
         predictor = Predictor(name, made.values, made.control, is_baseline=False, from_halves=halves)
         return predictor, [*notes, *_of_the_card(name, model, self.experiment)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ... import _keys
 from ..._errors import DataError
@@ -96,7 +96,7 @@ class Report:
             for name in TABLES:
                 getattr(self, name).to_csv(work / f"{name}.csv", index=False)
             (work / "notes.txt").write_text("".join(f"{note}\n" for note in self.notes), encoding="utf-8")
-            (work / "report.txt").write_text(f"{self}\n", encoding="utf-8")
+            (work / "report.txt").write_text(f"{self.to_text(scores='all')}\n", encoding="utf-8")
         return target
 
     def to_uns(self, adata: AnnData) -> None:
@@ -136,8 +136,31 @@ class Report:
         notes = tuple(note for note in str(record["notes"]).split("\n") if note)
         return cls(**tables, notes=notes, about=about)
 
+    def to_text(self, *, scores: Literal["short", "all"] = "short") -> str:
+        """Return the report as plain text of at most 100 columns; ``print(report)`` shows the short form.
+
+        Parameters
+        ----------
+        scores
+            ``"short"`` leaves out the less common scores where there are more than eight.
+
+        Returns
+        -------
+        Two tables per predictor (scores on all cells beside the mean and the best baseline; on halves of the cells
+        beside a replicate), one by kind of perturbation, and the notes.
+
+        Raises
+        ------
+        DataError
+            ``scores`` is something else.
+        """
+        if scores not in {"short", "all"}:
+            msg = f"scores={scores!r} should be 'short' or 'all'."
+            raise DataError(msg)
+        return as_text(self, scores)
+
     def __str__(self) -> str:
-        return as_text(self)
+        return self.to_text()
 
     def __repr__(self) -> str:
         return f"<Report of {self.about['predictors']} on {self.about['n_test']} test perturbations; print it>"

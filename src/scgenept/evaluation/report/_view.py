@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -10,16 +10,25 @@ import pandas as pd
 from ..summary import ALL, MEAN
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from ._report import Report
 
 HEADLINES: Final = ("pearson_delta", "pearson_delta_ref_mean", "pds_cosine")
 """Scores shown by stratum, as far as they were asked for; two fit the width of a terminal."""
-LEGEND: Final = (
-    "mean: the mean of the training perturbations, predicted for all. replicate: one half of the cells against the "
-    "other. calibrated: both and the predictor measured on halves; 0 is no better than the mean, 1 as good as a "
-    "replicate. v: lower is better."
+SHORT: Final = ("pearson_delta", "mse", "pearson_delta_ref_mean", "pds_cosine", "de_auprc", "direction_agreement")
+"""Scores of the short view, where there are more than fit it."""
+FITS: Final = 8
+BEST: Final = "best baseline"
+SCORES: Final = (
+    "mean: the mean of the training perturbations, predicted for all. best baseline: of those that have a score for as "
+    "many perturbations. v: lower is better."
 )
-UNCALIBRATED: Final = "mean: the mean of the training perturbations, predicted for all. v: lower is better."
+HALVES: Final = (
+    "On all cells, prediction and truth share the control cells and their noise; on halves they share nothing. "
+    "replicate: the other half of the cells. calibrated: 0 is no better than the mean, 1 as good as a replicate."
+)
+BLUNT: Final = "?: the score cannot rank predictors here."
 
 
 def title(report: Report) -> str:
@@ -37,33 +46,68 @@ def judged(report: Report) -> list[str]:
     return list(dict.fromkeys(report.summary.loc[~report.summary["is_baseline"].astype(bool), "predictor"]))
 
 
-def overall(report: Report, name: str) -> pd.DataFrame:
-    """Return the scores of one predictor over all perturbations, as text, one row per score."""
-    summary = report.summary[report.summary["stratum"] == ALL]
+def shown(report: Report, scores: Literal["short", "all"]) -> list[str]:
+    """Return the names of the scores to show, in the order of the report."""
+    names = list(dict.fromkeys(report.summary.loc[report.summary["stratum"] == ALL, "metric"]))
+    short = [name for name in names if name in SHORT]
+    return names if scores == "all" or len(names) <= FITS or not short else short
+
+
+def on_all_cells(report: Report, name: str, scores: Sequence[str]) -> pd.DataFrame:
+    """Return scores of one predictor over all perturbations, on all cells, as text, one row per score."""
     rows = []
-    for metric, group in summary.groupby("metric", sort=False):
+    for own, mean, rivals in _groups(report, name, scores):
+        row = {
+            "on all cells": f"{own['metric']}{'' if own['higher_is_better'] else ' v'}",
+            "value": number(own["value"]),
+            "95 % interval": _range(own["ci_low"], own["ci_high"]),
+            "mean": number(mean["value"]),
+            BEST: _best(own, rivals, "value"),
+        }
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def on_halves(report: Report, name: str, scores: Sequence[str]) -> pd.DataFrame:
+    """Return the same on halves of the cells, with a replicate beside it; empty where nothing was calibrated."""
+    rows = []
+    for own, _, rivals in _groups(report, name, scores):
+        blunt = "" if own["can_rank"] or np.isnan(own["calibrated"]) else " ?"
+        row = {
+            "on halves of the cells": f"{own['metric']}{'' if own['higher_is_better'] else ' v'}",
+            "value": number(own["value_on_halves"]),
+            "mean": number(own["negative_control"]),
+            "replicate": number(own["positive_control"]),
+            "calibrated": f"{number(own['calibrated'])}{blunt}",
+            "95 % interval": _range(own["calibrated_low"], own["calibrated_high"]),
+            BEST: _best(own, rivals, "value_on_halves"),
+        }
+        rows.append(row)
+    return pd.DataFrame(rows if report.about["n_halvings"] else [])
+
+
+def _groups(report: Report, name: str, scores: Sequence[str]) -> Iterator[tuple[Any, Any, pd.DataFrame]]:
+    """Yield per score the row of the predictor, that of the mean, and those of the baselines to compare with."""
+    summary = report.summary[report.summary["stratum"] == ALL]
+    for metric in scores:
+        group = summary[summary["metric"] == metric]
         own = group[group["predictor"] == name].iloc[0]
-        mean = group.loc[group["predictor"] == MEAN, "value"]
-        rivals = group[group["is_baseline"].astype(bool) & group["value"].notna() & (group["predictor"] != name)]
+        mean = group.set_index("predictor").reindex([MEAN]).iloc[0]
+        rivals = group[group["is_baseline"].astype(bool) & (group["predictor"] != name)]
         # a mean over fewer perturbations is another question, often an easier one
-        rivals = rivals[rivals["n_nan"] <= own["n_nan"]]
-        best = rivals.sort_values("value", ascending=not own["higher_is_better"], kind="stable").head(1)
-        rows.append(
-            {
-                "score": f"{metric}{'' if own['higher_is_better'] else ' v'}",
-                "value": number(own["value"]),
-                "95 % interval": f"{number(own['ci_low'])} .. {number(own['ci_high'])}",
-                "mean": number(mean.iloc[0] if len(mean) else np.nan),
-                "replicate": number(own["positive_control"]),
-                "calibrated": number(own["calibrated"])
-                + ("" if own["can_rank"] or np.isnan(own["calibrated"]) else " ?"),
-                "best baseline": f"{number(best['value'].iloc[0])} {best['predictor'].iloc[0]}" if len(best) else "-",
-            }
-        )
-    table = pd.DataFrame(rows)
-    if not report.about["n_halvings"]:
-        table = table.drop(columns=["replicate", "calibrated"], errors="ignore")
-    return table
+        yield own, mean, rivals[rivals["n_nan"] <= own["n_nan"]]
+
+
+def _best(own: Any, rivals: pd.DataFrame, column: str) -> str:
+    known = rivals[rivals[column].notna()]
+    if not len(known):
+        return "-"
+    best = known.sort_values(column, ascending=not own["higher_is_better"], kind="stable").iloc[0]
+    return f"{number(best[column])} {best['predictor']}"
+
+
+def _range(low: float, high: float) -> str:
+    return "-" if np.isnan(low) else f"{number(low)} .. {number(high)}"
 
 
 def by_kind(report: Report, name: str) -> pd.DataFrame:
@@ -85,12 +129,17 @@ def by_kind(report: Report, name: str) -> pd.DataFrame:
     return pd.DataFrame(rows) if len(rows) > 1 and scores else pd.DataFrame()
 
 
-def legend(report: Report) -> str:
-    """Return what the columns mean."""
-    if not report.about["n_halvings"]:
-        return UNCALIBRATED
-    blunt = not report.summary.loc[report.summary["stratum"] == ALL, "can_rank"].all()
-    return LEGEND + (" ?: the score cannot rank predictors here." if blunt else "")
+def legend(report: Report, scores: Sequence[str]) -> str:
+    """Return what the columns mean, and where the other scores are."""
+    overall = report.summary[report.summary["stratum"] == ALL]
+    parts = [SCORES]
+    if report.about["n_halvings"]:
+        parts.append(HALVES)
+        if not overall.loc[overall["metric"].isin(scores), "can_rank"].all():
+            parts.append(BLUNT)
+    if n_more := overall["metric"].nunique() - len(scores):
+        parts.append(f'{n_more} more scores: print(report.to_text(scores="all")).')
+    return " ".join(parts)
 
 
 def number(value: float) -> str:
