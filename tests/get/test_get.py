@@ -27,6 +27,17 @@ def test_predicted_cells_go_on_in_scanpy() -> None:
     assert adata.layers["GENE03+GENE05"][:20].any()
 
 
+def test_genes_that_the_model_does_not_know_come_last() -> None:
+    adata = cells()
+    adata.var_names = [*adata.var_names[:38], "NOVEL1", "NOVEL2"]
+    with pytest.warns(UserWarning, match="2 of 40 genes are unknown"):
+        sgp.tl.predict_perturbation(adata, "GENE03", model=small_model(), engine=ENGINE)
+    table = sgp.get.predictions(adata, "GENE03")
+    assert set(table.loc[~table["is_known"], "gene"]) == {"NOVEL1", "NOVEL2"} == set(table["gene"].tail(2))
+    assert table["delta"].head(38).abs().is_monotonic_decreasing
+    assert table["delta"].abs().iloc[38] > table["delta"].abs().iloc[20]  # else the order would say nothing
+
+
 def test_one_row_per_gene() -> None:
     adata = cells()
     sgp.tl.predict_perturbation(adata, "GENE03+OUTA", model=small_model(), engine=ENGINE)

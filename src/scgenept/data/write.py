@@ -93,3 +93,8 @@ def write_prediction(
 def record_of(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return plain values that every file format of AnnData can hold."""
     return {name: value if isinstance(value, (bool, int, float, str)) else str(value) for name, value in values.items()}
+
+
+def unknown_genes(record: Mapping[str, Any]) -> set[str]:
+    """Return the genes of a prediction that its model did not know."""
+    return set(filter(None, str(record.get("unknown_genes", "")).split(", ")))

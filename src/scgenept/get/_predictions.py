@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from .. import _keys
+from ..data.write import unknown_genes
 from ._predicted import find_prediction, predicted
 
 if TYPE_CHECKING:
@@ -26,12 +27,13 @@ def predictions(adata: AnnData, key: str) -> pd.DataFrame:
 
     Returns
     -------
-    One row per gene, largest absolute change first, all values log1p of counts per 1e4:
+    One row per gene, largest absolute change first and genes that the model does not know last, all values log1p of
+    counts per 1e4:
     ``gene``, ``perturbation``, ``control_mean`` and ``predicted_mean`` over the predicted cells,
-    ``delta`` (their difference), ``predicted_std`` over cells (ddof 1, NaN for one cell) and
-    ``is_target``. Where it was predicted with ``uncertainty=``, also ``lower`` and ``upper`` (bounds of the mean
-    over all cells that were predicted), ``std`` (of that mean, where ``predicted_std`` is of cells), ``level`` and
-    ``source`` of the interval.
+    ``delta`` (their difference), ``predicted_std`` over cells (ddof 1, NaN for one cell), ``is_target`` and
+    ``is_known`` (whether the model knows the gene; what it predicts for another means nothing). Where it was predicted
+    with ``uncertainty=``, also ``lower`` and ``upper`` (bounds of the mean over all cells that were predicted),
+    ``std`` (of that mean, where ``predicted_std`` is of cells), ``level`` and ``source`` of the interval.
 
     Raises
     ------
@@ -61,6 +63,7 @@ def predictions(adata: AnnData, key: str) -> pd.DataFrame:
             "delta": mean - control,
             "predicted_std": values.std(axis=0, ddof=1) if len(values) > 1 else np.nan,
             "is_target": [name in targets for name in cells.var_names],
+            "is_known": ~cells.var_names.isin(unknown_genes(record)),
         }
     )
     if (varm_key := _keys.interval_varm(find_prediction(adata, key)[0])) in cells.varm:
@@ -68,4 +71,5 @@ def predictions(adata: AnnData, key: str) -> pd.DataFrame:
         for column in ("lower", "upper", "std"):
             table[column] = bounds[column].to_numpy(dtype=np.float64)
         table["level"], table["source"] = float(record[_keys.INTERVAL_LEVEL]), str(record[_keys.INTERVAL_SOURCE])
-    return table.sort_values("delta", key=np.abs, ascending=False, kind="stable", ignore_index=True)
+    order = np.lexsort((-table["delta"].abs(), ~table["is_known"]))
+    return table.iloc[order].reset_index(drop=True)

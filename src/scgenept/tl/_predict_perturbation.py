@@ -172,7 +172,7 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
         require_possible(wish, loaded, len(rows))
     names = [str(name) for name in data.var_names]
     require_known_genes(loaded.gene_set(names), loaded)
-    _warn_of_unknown_genes(loaded.gene_set(names), loaded)
+    unknown = _unknown_genes(loaded.gene_set(names), loaded)
     tokens = build_tokens(loaded, names, perturbation)
     if len(perturbation) > MAX_EVALUATED_TARGETS:
         msg = f"{perturbation} perturbs {len(perturbation)} genes; the model was never evaluated on more than two."
@@ -214,6 +214,7 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
         "perturbation": str(perturbation),
         "unmeasured_targets": "+".join(tokens.unmeasured),
         "unseen_targets": "+".join(_unseen_targets(loaded, perturbation)),
+        "unknown_genes": ", ".join(unknown),
         "model": ", ".join(dict.fromkeys(member.name for member in members)),
         "dataset": loaded.card.dataset,
         "modality": loaded.card.modality,
@@ -280,13 +281,19 @@ def require_known_genes(genes: GeneSet, model: ScGenePT) -> None:
         warnings.warn(msg, UserWarning, stacklevel=3)
 
 
-def _warn_of_unknown_genes(genes: GeneSet, model: ScGenePT) -> None:
-    """Warn of genes whose prediction is that of no gene; the original trained those that it did not match, as one."""
+def _unknown_genes(genes: GeneSet, model: ScGenePT) -> list[str]:
+    """Return the genes whose prediction is that of no gene, and warn of them where there are few.
+
+    The original trained those that it did not match, all as one.
+    """
+    if model.card.token_mapping == "v1":
+        return []
     unknown = [name for name, match in zip(genes.names, genes.matches.matched, strict=True) if match is None]
-    if unknown and len(unknown) <= (1 - MIN_MATCHED) * len(genes) and model.card.token_mapping != "v1":
+    if unknown and len(unknown) <= (1 - MIN_MATCHED) * len(genes):
         msg = (
             f"{len(unknown):,} of {len(genes):,} genes are unknown to {model.name} and all look alike to it; what is "
             f"predicted for them means nothing: {listing(unknown)}. Leave them out, or rename them "
             "(scgenept.pp.match_genes)."
         )
         warnings.warn(msg, UserWarning, stacklevel=3)
+    return unknown
