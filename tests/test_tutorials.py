@@ -64,7 +64,7 @@ def claims_of_finetune_and_evaluate(namespace: dict[str, Any]) -> None:
 
 
 def claims_of_own_counts(namespace: dict[str, Any]) -> None:
-    """Labels are read as said, genes found, globins rise, and cells of another kind are warned of."""
+    """Labels are read as said, genes found, globins rise, and what does not fit is told."""
     labels = namespace["labels"].drop_duplicates("guide").set_index("guide")["perturbation"]
     assert labels.value_counts().to_dict() == {"ctrl": 2, "KLF1": 2, "MAPK1": 1, "KLF1+MAP2K6": 1, "KIAA1804": 1}
     assert namespace["matches"]["how"].value_counts().to_dict() == {
@@ -83,6 +83,15 @@ def claims_of_own_counts(namespace: dict[str, Any]) -> None:
     others, key = namespace["others"], "KLF1+MAP2K6"
     assert sgp.get.record(others, key)["control_correlation"] < 0.8
     assert str(namespace["caught"][0].message).startswith("Only 8 of 765 genes")
+    contexts = namespace["screen"].obs.groupby("is_control", observed=True)["perturbation_2"]
+    stimulated = contexts.value_counts(normalize=True).xs("stimulated", level="perturbation_2")
+    assert stimulated[True] > stimulated[False] + 0.1
+    assert [str(entry.message)[:38] for entry in namespace["told"]] == ["The genes of adata hold 4% of the coun"]
+    assert (namespace["known"]["how"] == "symbol").sum() < 30
+    found = pd.DataFrame(namespace["rows"]).T
+    assert found.loc["all cells", "mean"] > found.loc["stimulated", "mean"] + 0.1
+    assert found.loc["stimulated", "mean"] > found.loc["stimulated", "mean, on halves"] + 0.1
+    assert not found["can rank"].any()
 
 
 def claims_of_gene_knowledge(namespace: dict[str, Any]) -> None:
