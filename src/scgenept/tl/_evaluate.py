@@ -50,9 +50,10 @@ def evaluate(  # noqa: PLR0913  (what is judged, by what, against whom, and how 
 
     A score alone says little, so each is calibrated: the cells of every perturbation and the controls are cut in two,
     and one half is predicted by the other (*r*, what a replicate would get), by the mean of the training perturbations
-    (*b*), and by the predictor (*u*). ``(u - b) / (r - b)`` is 0 where a prediction is worth no more than the mean and
-    1 where it is as good as a second experiment. Of perturbations with fewer than 50 cells, or with fewer than 50
-    control cells, the replicate is the interpolated duplicate
+    (*b*), and by the predictor (*u*), baselines and networks with the controls of that half only; a table keeps its
+    change over all controls, and a note says so. ``(u - b) / (r - b)`` is 0 where a prediction is worth no more than
+    the mean and 1 where it is as good as a second experiment. Of perturbations with fewer than 50 cells, or with fewer
+    than 50 control cells, the replicate is the interpolated duplicate
     (:func:`scgenept.evaluation.references.interpolated_duplicate`).
 
     Parameters
