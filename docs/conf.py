@@ -8,6 +8,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from sphinx.ext.intersphinx import missing_reference
+
 import scgenept
 
 if TYPE_CHECKING:
@@ -85,6 +87,20 @@ ELSEWHERE: Final = re.compile(
 ``tuple[str`` is what Sphinx makes of a signature with a ``<factory>`` in it.
 """
 
+FULL_NAMES: Final = {
+    "AnnData": "anndata.AnnData",
+    "Axes": "matplotlib.axes.Axes",
+    "DataFrame": "pandas.DataFrame",
+    "Figure": "matplotlib.figure.Figure",
+    "Generator": "numpy.random.Generator",
+    "MuData": "mudata.MuData",
+    "Path": "pathlib.Path",
+    "Series": "pandas.Series",
+    "Tensor": "torch.Tensor",
+    "ndarray": "numpy.ndarray",
+}
+"""Where inventories list what signatures call by a short name."""
+
 PRIVATE: Final = re.compile(
     r"(Against|ApproximationError|ByLike|Cells|DTypeName|DeviceName|EmbeddingLike|Figsize|FloatArray|GeneVector"
     r"|HasVocabulary|How|IntArray|KeyForm|Kind|Missing|Modality|Models?|PerturbationLike|PrecisionName|PredictorLike|Pseudobulks|Quantile|RNGLike|Reference"
@@ -104,6 +120,10 @@ def _resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, text: TextE
     ours = sorted((name for name in domain.objects if name.rsplit(".", 1)[-1] == bare), key=len)
     if ours and (target == bare or target.startswith("scgenept")):
         return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", ours[0], node, text)
+    if "sphinx.ext.intersphinx" in extensions and bare in FULL_NAMES:
+        node["reftarget"] = FULL_NAMES[bare]
+        if (link := missing_reference(app, env, node, text)) is not None:
+            return link
     if ELSEWHERE.fullmatch(target) or PRIVATE.search(target):
         return text
     return None
