@@ -14,19 +14,7 @@ from ..evaluation.scores import aurc, risk_coverage
 from ..evaluation.uncertainty import IntervalReport
 from ..evaluation.uncertainty.conformal import ALL
 from . import _style as style
-from ._panels import (
-    LEGEND_LINE,
-    MARGIN,
-    POINTS,
-    TEXT_LINE,
-    Panels,
-    caption,
-    legend_rows,
-    n_lines,
-    new_page,
-    page_size,
-    stretched,
-)
+from ._panels import MARGIN, POINTS, TEXT_LINE, Panels, new_page, page_size
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,32 +113,35 @@ def calibration(
     series = _series(reports)
     width, wanted = page_size(figsize, style.TWO_COLUMNS)
     room = (width - 2 * MARGIN) * POINTS - 14 * style.SMALL
-    labels = [f"{style.shorten(name, room, style.SMALL)} (n = {table['n'].iloc[0]})" for name, table in series.items()]
     looks = _looks(series, kwargs)
-    handles = [Line2D([], [], **look | {"linestyle": "none"}) for look in looks]
-    handles.append(Line2D([], [], color=style.INK, markerfacecolor="white", **_OPEN))
-    labels.append("the 20 genes that change most")
-    text = caption(_sentences(reports), width)
+    handles = [
+        Line2D([], [], **look | {"linestyle": "none"}, label=f"{style.shorten(name, room, style.SMALL)} (n = {n})")
+        for look, (name, n) in zip(looks, ((name, table["n"].iloc[0]) for name, table in series.items()), strict=True)
+    ]
+    handles.append(
+        Line2D([], [], color=style.INK, markerfacecolor="white", **_OPEN, label="the 20 genes that change most")
+    )
     beside = width >= _SIDE_BY_SIDE
-    side = (width - 2 * _LEFT - 4 * MARGIN) / 2 if beside else width - _LEFT - 3 * MARGIN
-    top = 2.5 * MARGIN + LEGEND_LINE * legend_rows(labels, width) + TEXT_LINE
     rows = 1 if beside else 2
-    others = top + _BELOW * rows + TEXT_LINE * (rows - 1 + n_lines(text)) + 2 * MARGIN
-    height = stretched(wanted, others, _HEIGHT * rows, _LEAST * rows) / rows
-    step = height + _BELOW + TEXT_LINE
-    bottom = top + step * rows - TEXT_LINE
-    with new_page(width, others + height * rows, show=show, save=save) as page:
-        page.legend(handles, labels)
-        x = MARGIN + _LEFT
+    side = (width - 2 * _LEFT - 4 * MARGIN) / 2 if beside else width - _LEFT - 3 * MARGIN
+    with new_page(
+        width,
+        wanted,
+        handles=handles,
+        sentences=_sentences(reports),
+        panels=(_HEIGHT * rows, _LEAST * rows),
+        others=2.5 * MARGIN + (TEXT_LINE + _BELOW) * rows,
+        show=show,
+        save=save,
+    ) as page:
+        left, top, height = MARGIN + _LEFT, page.top + 1.5 * MARGIN + TEXT_LINE, page.room / rows
+        move = (side + _LEFT + MARGIN, 0.0) if beside else (0.0, height + _BELOW + TEXT_LINE)
         axes = {
-            "coverage": page.axes(x, top, side, height),
-            "risk": page.axes(x + side + _LEFT + MARGIN, top, side, height)
-            if beside
-            else page.axes(x, top + step, side, height),
+            "coverage": page.axes(left, top, side, height),
+            "risk": page.axes(left + move[0], top + move[1], side, height),
         }
         _coverage(axes["coverage"], series, looks)
         _risk(axes["risk"], reports, looks)
-        page.caption(bottom + MARGIN, text)
     return Panels(page.figure, axes)
 
 

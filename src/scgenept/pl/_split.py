@@ -14,19 +14,7 @@ from .._errors import DataError
 from ..data.records import read_record, split_key
 from ..data.splits.parts import PARTS, SUBGROUPS
 from . import _style as style
-from ._panels import (
-    LEGEND_LINE,
-    MARGIN,
-    POINTS,
-    TEXT_LINE,
-    Panels,
-    caption,
-    legend_rows,
-    n_lines,
-    new_page,
-    page_size,
-    stretched,
-)
+from ._panels import MARGIN, POINTS, TEXT_LINE, Panels, new_page, page_size
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,22 +118,23 @@ def split(
     ]
     names = sum(widths) / POINTS * 1.04 + 3 * MARGIN
     panel = (width - names - 2 * MARGIN - _GAP) / 2
-    text = caption(_sentences(adata, table), width)
-    top = 3 * MARGIN + LEGEND_LINE * legend_rows(labels, width) + TEXT_LINE
-    others = top + 3 * MARGIN + TEXT_LINE * n_lines(text)
-    height = stretched(wanted, others, _ROW * len(order), _LEAST * len(order))
-    bottom = top + height + 2 * MARGIN
-    with new_page(width, others + height, show=show, save=save) as page:
-        handles = [Patch(facecolor=_STATES[state], **_hatch(state)) for state in labels]
-        page.legend(handles, labels)
-        axes = {}
+    with new_page(
+        width,
+        wanted,
+        handles=[Patch(facecolor=_STATES[state], label=state, **_hatch(state)) for state in labels],
+        sentences=_sentences(adata, table),
+        panels=(_ROW * len(order), _LEAST * len(order)),
+        others=4 * MARGIN + TEXT_LINE,
+        show=show,
+        save=save,
+    ) as page:
+        axes, top = {}, page.top + 2 * MARGIN + TEXT_LINE
         for i, name in enumerate(_COUNTS):
             left = names + MARGIN + i * (panel + _GAP)
-            axes[name] = page.axes(left, top, panel, height)
+            axes[name] = page.axes(left, top, panel, page.room)
             page.text(left, top - MARGIN, name, va="baseline", fontweight="bold")
             _bars(axes[name], tables[name], panel * POINTS, kwargs)
-        _names(page, order, top, height / len(order), widths[0] / POINTS * 1.04 + 2 * MARGIN)
-        page.caption(bottom, text)
+        _names(page, order, top, page.room / len(order), widths[0] / POINTS * 1.04 + 2 * MARGIN)
     return Panels(page.figure, axes)
 
 
