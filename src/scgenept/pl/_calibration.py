@@ -37,7 +37,7 @@ _GROUP: Final = 0.7
 """Width that the marks of one level take at most, where levels are 1 apart."""
 _STEP: Final = 0.2
 """Largest distance of two marks."""
-_ASIDE: Final = 0.045
+_ASIDE: Final = 0.06
 """Of the open mark from the filled one."""
 _OPEN: Final[dict[str, Any]] = {
     "linestyle": "none", "marker": "o", "markersize": 3.0, "markeredgewidth": style.LINE,
@@ -199,7 +199,7 @@ def _looks(series: dict[str, pd.DataFrame], kwargs: dict[str, Any]) -> list[dict
     marks = ["o", *style.MARKS[1:]] if single else list(style.MARKS)
     looks = []
     for i in range(len(series)):
-        look = {"color": colours[i], "marker": marks[i], "markersize": 3.0, "markeredgewidth": 0.0}
+        look = {"color": colours[i], "marker": marks[i], "markersize": 4.0, "markeredgewidth": 0.0}
         looks.append(style.look(look, kwargs, Line2D) if i == 0 or not single else look)
     return looks
 
@@ -228,9 +228,7 @@ def _coverage(ax: Axes, series: dict[str, pd.DataFrame], looks: list[dict[str, A
         at = np.arange(len(levels)) + (step * (i - (len(series) - 1) / 2))
         for x, low, high in zip(at, rows["coverage_low"], rows["coverage_high"], strict=True):
             if np.isfinite(low):
-                ax.plot(
-                    [x, x], [low, high], color=look["color"], linewidth=1.6 * style.LINE, zorder=2, label="_interval"
-                )
+                ax.plot([x, x], [low, high], color=look["color"], linewidth=style.LINE, zorder=2, label="_interval")
         if not single or i == 0:
             ax.plot(
                 at + _ASIDE,
@@ -299,7 +297,9 @@ def _sentences(reports: dict[str, IntervalReport]) -> list[str]:
             f"{aurc(-error, error):.3g} for an oracle"
         )
         of = sources if len(reports) == 1 else f"{name}: {sources}"
-        found.append(f"{of[0].upper() if len(reports) == 1 else of[0]}{of[1:]}, {n} test perturbations; {area}.")
+        found.append(
+            f"{of[0].upper() if len(reports) == 1 else of[0]}{of[1:]}, {n} test perturbation{'s'[: n != 1]}; {area}."
+        )
     found.append(
         "Coverage: marks are means over perturbations, bars 95 % intervals by bootstrap over perturbations, none for "
         "n = 1; dashed: what was promised. Risk: mean over genes and the perturbations kept; dashed: if confidence "

@@ -176,8 +176,8 @@ def _frame(ax: Axes, changes: pd.DataFrame, prediction: Prediction) -> float:
     style.few_ticks(ax)
     ax.set_ylabel("predicted change over control", **style.WORDS)
     handles = {
-        f"top {min(_N_TOP, len(changes))} genes": _handle("o", style.INK),
-        "other genes": _handle("o", style.FAINT),
+        f"top {min(_N_TOP, len(changes))} genes": style.mark("o", style.INK),
+        "other genes": style.mark("o", style.FAINT),
     }
     if _targets(changes, prediction):
         handles["perturbed"] = Line2D(
@@ -189,10 +189,6 @@ def _frame(ax: Axes, changes: pd.DataFrame, prediction: Prediction) -> float:
     ax.set_xlabel(scale, **style.WORDS)
     style.legend_above(ax, handles, title=str(prediction.perturbation), width=width)
     return width
-
-
-def _handle(marker: str, color: str) -> Line2D:
-    return Line2D([], [], linestyle="", marker=marker, markersize=3.5, markeredgewidth=0, color=color)
 
 
 def _name(ax: Axes, changes: pd.DataFrame, prediction: Prediction, n_label: int) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
-from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch
 
 from .._errors import DataError
@@ -215,6 +214,5 @@ def _legend(ax: Axes, prediction: Prediction, width: float) -> None:
     for points in ax.collections:
         if isinstance(points, PathCollection) and (label := str(points.get_label())):
             marker = "^" if label == "observed" else "o"
-            color = to_hex(np.atleast_2d(points.get_facecolor())[0])
-            handles[label] = Line2D([], [], linestyle="", marker=marker, markersize=3.5, markeredgewidth=0, color=color)
+            handles[label] = style.mark(marker, to_hex(np.atleast_2d(points.get_facecolor())[0]))
     style.legend_above(ax, handles, title=str(prediction.perturbation), width=width)

@@ -249,7 +249,11 @@ def _range(strips: Strips, metric: str) -> tuple[float, float]:
 def _scale(ax: Axes, strips: Strips, panel: float, *, last: bool) -> None:
     """Write numbers under the last row, as many as have room within the panel."""
     low, high = ax.get_xlim()
-    ticks = (-1.0, 0.0, 1.0, 2.0) if strips.scale == "calibrated" else tuple(MaxNLocator(3).tick_values(low, high))
+    ticks = (
+        (-1.0, 0.0, 1.0, 2.0)
+        if strips.scale == "calibrated"
+        else tuple(MaxNLocator(3, steps=[1, 2, 5, 10]).tick_values(low, high))
+    )
     digits = max(0, int(np.ceil(-np.log10(ticks[1] - ticks[0]) + 0.01))) if strips.scale == "value" else 0
     kept: dict[float, str] = {}
     edge = -1.0
