@@ -13,7 +13,7 @@ from matplotlib.colors import to_hex
 
 import scgenept as sgp
 from scgenept import _keys
-from scgenept._errors import DataError, UnknownNameError
+from scgenept._errors import DataError, UnknownGeneError, UnknownNameError
 from scgenept.pl import _style
 from tests.pl.conftest import PAIR
 from tests.pl.figures import caption_of, require_room
@@ -67,6 +67,19 @@ def test_names_are_of_the_first_genes_and_of_targets(cells: AnnData) -> None:
     assert bold == {"G01", "G03"}
     assert names_on(sgp.pl.delta_scatter(cells, PAIR, n_label=0)) == []
     assert names_on(sgp.pl.delta_scatter(cells, PAIR, n_label=5)) == names_on(ax), "the same figure twice"
+
+
+def test_genes_asked_for_are_named(cells: AnnData) -> None:
+    last = top(cells)[-2:]
+    ax = sgp.pl.delta_scatter(cells, PAIR, n_label=0, label=last)
+    assert names_on(ax) == last
+    with pytest.raises(UnknownGeneError, match=r"1 genes to name .*: G1.*Nearest known names: G31"):
+        sgp.pl.delta_scatter(cells, PAIR, label=["G01", "G1"])
+    long = "X" * 300
+    cells.var_names = [long if name == last[0] else name for name in cells.var_names]
+    assert f"No room for the names of {long}." in caption_of(sgp.pl.delta_scatter(cells, PAIR, label=[long])).replace(
+        "X X", "XX"
+    )
 
 
 def test_scores_stand_beside_guesses_from_the_training_part(cells: AnnData) -> None:
@@ -130,7 +143,7 @@ def test_text_has_room(cells: AnnData, width: int, height: int, long: bool) -> N
         ]
         cells.uns[_keys.UNS][_keys.PREDICTIONS][PAIR]["model"] = "a_very_long_model_name_" * 3
     size = (width * _style.MM, height * _style.MM)
-    ax = sgp.pl.delta_scatter(cells, PAIR, n_label=20, figsize=size)
+    ax = sgp.pl.delta_scatter(cells, PAIR, n_label=12, figsize=size)
     require_room(ax)
     inside = ax.get_window_extent()
     for text in ax.texts:

@@ -34,8 +34,8 @@ def points(ax) -> dict[str, np.ndarray]:
     return {str(c.get_label()): np.asarray(c.get_offsets()) for c in ax.collections if not isinstance(c, Quiver)}
 
 
-def arrow(ax) -> np.ndarray:
-    (found,) = (patch for patch in ax.patches if isinstance(patch, FancyArrowPatch))
+def arrow(ax, gid: str = "shift") -> np.ndarray:
+    (found,) = (patch for patch in ax.patches if isinstance(patch, FancyArrowPatch) and patch.get_gid() == gid)
     return np.array(found._posA_posB)
 
 
@@ -55,6 +55,8 @@ def test_pca_places_are_projections(embedded: AnnData) -> None:
     np.testing.assert_allclose(found["observed"], stored[label])
     np.testing.assert_allclose(found["other cells"], stored[~control & ~label])
     np.testing.assert_allclose(arrow(ax), [stored[control].mean(axis=0), found["predicted"].mean(axis=0)], atol=1e-6)
+    seen = arrow(ax, "observed shift")
+    np.testing.assert_allclose(seen, [stored[control].mean(axis=0), stored[label].mean(axis=0)], atol=1e-6)
     (thin,) = (c for c in ax.collections if isinstance(c, Quiver))
     some = np.linspace(0, 29, 7).astype(int)
     np.testing.assert_allclose(thin.XY, stored[control][some], atol=1e-6)

@@ -9,16 +9,17 @@ import pandas as pd
 from matplotlib.collections import PathCollection
 from matplotlib.lines import Line2D
 
-from .._errors import DataError
+from .._errors import DataError, UnknownGeneError, listing, near_names
 from ..evaluation.scores.correlations import pearson_delta
 from . import _style as style
 from ._captions import observed_by, predicted_by
 from ._changes import References, observed_changes, references, require_finite
 from ._figures import on_axes
-from ._labels import label_points
+from ._labels import label_points, left_out
 from ._responses import read_prediction, require_observation
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from anndata import AnnData
@@ -41,6 +42,7 @@ def delta_scatter(  # noqa: PLR0913  (where the data are, and where the figure g
     *,
     observed: AnnData | None = None,
     n_label: int = 10,
+    label: Sequence[str] = (),
     key: str | None = None,
     ax: Axes | None = None,
     figsize: Figsize | None = None,
@@ -73,6 +75,8 @@ def delta_scatter(  # noqa: PLR0913  (where the data are, and where the figure g
         otherwise.
     n_label
         Number of top genes to name.
+    label
+        More genes to name, such as those of your question; the caption says which of them found no room.
     key
         Which prediction, where several of the same perturbation are stored.
     ax
@@ -96,6 +100,8 @@ def delta_scatter(  # noqa: PLR0913  (where the data are, and where the figure g
     ------
     UnknownNameError
         There is no such prediction, or nothing was observed of the perturbation.
+    UnknownGeneError
+        A gene to name is not in the data.
     DataError
         No row is predicted, the genes do not meet, values are NaN, or ``n_label`` is negative.
 
@@ -123,14 +129,23 @@ def delta_scatter(  # noqa: PLR0913  (where the data are, and where the figure g
         {"observed": observation.table["change"], "predicted": prediction.table["change"].loc[genes]}, index=genes
     )
     require_finite(changes.T, "The change")
+    if unknown := [gene for gene in label if gene not in genes]:
+        msg = (
+            f"{len(unknown)} genes to name are not both predicted and observed: {listing(unknown)}."
+            f"{near_names(unknown[0], genes)}"
+        )
+        raise UnknownGeneError(msg)
     others = observed_changes(source)
     guesses = References({}) if others is None else references(others, prediction.perturbation)
     with on_axes(ax, figsize, _SIZE, show=show, save=save) as axes:
         _draw(axes, changes, prediction, kwargs)
         width = _frame(axes, changes, prediction)
-        style.caption_below(axes, _caption(changes, prediction, observation, guesses), width)
+        about = _caption(changes, prediction, observation, guesses)
+        # names placed beside the longest caption have room beside a shorter one too
+        note = style.caption_below(axes, about + left_out(label, ()), width)
         style.lay_out(axes)
-        _name(axes, changes, prediction, n_label)
+        written = _name(axes, changes, prediction, n_label, label)
+        note.set_text(style.wrap(about + left_out(label, written), width, style.SMALL))
     return axes
 
 
@@ -191,12 +206,14 @@ def _frame(ax: Axes, changes: pd.DataFrame, prediction: Prediction) -> float:
     return width
 
 
-def _name(ax: Axes, changes: pd.DataFrame, prediction: Prediction, n_label: int) -> None:
+def _name(ax: Axes, changes: pd.DataFrame, prediction: Prediction, n_label: int, label: Sequence[str]) -> list[str]:
+    """Name targets, the genes asked for and the first of the top genes, and return which found room."""
     targets = _targets(changes, prediction)
-    names = list(dict.fromkeys([*targets, *changes.index[: min(n_label, _N_TOP)]])) if n_label else []
+    top = [*targets, *label, *changes.index[: min(n_label, _N_TOP)]] if n_label else label
+    names = list(dict.fromkeys(top))
     far = changes.abs().sum(axis=1).sort_values(ascending=False).index[:_N_AVOIDED]
     marked = changes.loc[list(dict.fromkeys([*targets, *changes.index[:_N_TOP], *far]))]
-    label_points(ax, changes.loc[names].to_numpy(), names, avoid=marked.to_numpy(), bold=targets)
+    return label_points(ax, changes.loc[names].to_numpy(), names, avoid=marked.to_numpy(), bold=targets)
 
 
 def _caption(changes: pd.DataFrame, prediction: Prediction, observation: Observation, guesses: References) -> str:

@@ -11,7 +11,7 @@ from matplotlib.collections import PathCollection
 from .._errors import DataError, UnknownNameError, listing
 from . import _style as style
 from ._figures import on_axes
-from ._labels import label_points
+from ._labels import label_points, left_out
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,7 +84,7 @@ def knowledge_map(  # noqa: PLR0913  (what is drawn, and where the figure goes)
     UnknownNameError
         There is no such method.
     DataError
-        There are fewer than three genes, or no gene has a category.
+        There are fewer than three genes, all have the same numbers, or no gene has a category.
 
     Examples
     --------
@@ -114,11 +114,11 @@ def knowledge_map(  # noqa: PLR0913  (what is drawn, and where the figure goes)
         handles = {name: style.mark(*look) for name, look in (shown | {_OTHER: ("o", _GREY)} if shown else {}).items()}
         style.legend_above(axes, handles, title=f"{source.name}, {len(source):,} genes", width=width)
         about = _sentences(source, method, categories, color)
-        note = style.caption_below(axes, about, width)
+        # names placed beside the longest caption have room beside a shorter one too
+        note = style.caption_below(axes, about + left_out(label, ()), width)
         style.lay_out(axes)
         written = _name(axes, places, rows, label)
-        if left_out := [gene for gene in label if gene not in written]:
-            note.set_text(style.wrap(f"{about} No room for the names of {listing(left_out)}.", width, style.SMALL))
+        note.set_text(style.wrap(about + left_out(label, written), width, style.SMALL))
     return axes
 
 
@@ -145,11 +145,14 @@ def _places(source: KnowledgeSource, method: str, rng: RNGLike) -> tuple[NDArray
     if len(source) < 3 or source.width < 2:
         msg = f"A map needs three genes and two numbers per gene; {source.name} is {len(source)} x {source.width}."
         raise DataError(msg)
+    if not np.ptp(source.vectors, axis=0).any():
+        msg = f"All {len(source):,} genes of {source.name} have the same numbers: there is nothing to map."
+        raise DataError(msg)
     n = 2 if method == "pca" else min(_N_COMPONENTS, len(source) - 1, source.width)
     pca = PCA(n_components=n, svd_solver="full" if min(source.vectors.shape) < 1000 else "covariance_eigh")
     components = pca.fit_transform(source.vectors.astype(np.float64))
     if method == "pca":
-        share = np.nan_to_num(pca.explained_variance_ratio_)
+        share = pca.explained_variance_ratio_
         return components, (f"PC 1 ({share[0]:.0%} of variance)", f"PC 2 ({share[1]:.0%})")
     from umap import UMAP
 

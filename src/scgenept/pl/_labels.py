@@ -9,6 +9,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
+from .._errors import listing
 from . import _style as style
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-_ITERATIONS: Final = 300
+_ITERATIONS: Final = 150
 """Steps of adjustText: a number and not a time, so that the figure is the same on a slow machine."""
 _ROUNDS: Final = 2
 """How often names that found no room start again, around those that did."""
@@ -98,6 +99,12 @@ def label_points(
         LineCollection(leaders, linewidths=style.FRAME, colors=style.INK, zorder=4, gid="leaders"), autolim=False
     )
     return [names[i] for i in kept]
+
+
+def left_out(names: Sequence[str], written: Collection[str]) -> str:
+    """Say which names found no room, for the end of a caption."""
+    missing = [name for name in names if name not in written]
+    return f" No room for the names of {listing(missing)}." if missing else ""
 
 
 def _text(ax: Axes, place: NDArray[np.float64], name: str, bold: bool) -> Text:  # noqa: FBT001
