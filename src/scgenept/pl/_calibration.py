@@ -14,6 +14,7 @@ from ..evaluation.scores import aurc, risk_coverage
 from ..evaluation.uncertainty import IntervalReport
 from ..evaluation.uncertainty.conformal import ALL
 from . import _style as style
+from ._docs import describe_figure
 from ._panels import MARGIN, POINTS, TEXT_LINE, Panels, new_page, page_size
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ _SOURCES: Final = {
 _DOTTED: Final = (0, (1, 1.5))
 
 
+@describe_figure("Two columns of a journal (175 mm)")
 def calibration(
     report: IntervalReport | Mapping[str, IntervalReport],
     *,
@@ -68,21 +70,15 @@ def calibration(
 
     *Risk:* the mean absolute error of the predictions that one keeps when the least confident are given up first. It
     falls to the left where sure means right. The dashed line is confidence that says nothing, the dotted line an oracle
-    that knows the errors; the area under the curve is the AURC of the report.
+    that knows the errors; the area under the curve is the AURC of the report. In a figure less wide than 120 mm the two
+    panels stand below each other.
 
     Parameters
     ----------
     report
         What :func:`scgenept.tl.evaluate_intervals` returns, or a mapping from names to several, to compare sources of
         intervals or models. One report is drawn by stratum, several over all perturbations.
-    figsize
-        Width and height of a new figure, inches; a height of ``None`` follows. Two columns of a journal (175 mm)
-        otherwise; in one (85 mm) the panels stand below each other.
-    show
-        ``True`` calls ``matplotlib.pyplot.show``; ``False`` keeps the figure out of pyplot. Otherwise it waits there,
-        as any figure of pyplot, unless ``save`` is given.
-    save
-        File to write the figure to, cropped, 300 dots per inch.
+    {figure}
     **kwargs
         To :class:`matplotlib.lines.Line2D` for marks and curve of all perturbations.
 

@@ -14,6 +14,7 @@ from ..evaluation.scores.correlations import pearson_delta
 from . import _style as style
 from ._captions import observed_by, predicted_by
 from ._changes import References, observed_changes, references, require_finite
+from ._docs import describe_figure
 from ._figures import on_axes
 from ._labels import label_points, left_out
 from ._responses import read_prediction, require_observation
@@ -36,6 +37,7 @@ _N_AVOIDED: Final = 100
 _SIZE: Final = (style.ONE_COLUMN, 100 * style.MM)
 
 
+@describe_figure("One column of a journal (85 mm) by 100 mm")
 def delta_scatter(  # noqa: PLR0913  (where the data are, and where the figure goes)
     adata: AnnData,
     perturbation: PerturbationLike,
@@ -65,10 +67,7 @@ def delta_scatter(  # noqa: PLR0913  (where the data are, and where the figure g
 
     Parameters
     ----------
-    adata
-        Cells with a prediction of :func:`scgenept.tl.predict_perturbation`; rows that are NaN were not predicted.
-    perturbation
-        What was predicted, for example ``"CEBPB+FOSB"`` or ``["FOSB", "CEBPB"]``.
+    {prediction}
     observed
         Where to look for the observed response, and for other perturbations: labelled cells and control cells, or the
         figures ``varm["observed_mean"]`` and ``varm["observed_std"]``, log1p of counts per 1e4. ``adata`` itself
@@ -77,18 +76,7 @@ def delta_scatter(  # noqa: PLR0913  (where the data are, and where the figure g
         Number of top genes to name.
     label
         More genes to name, such as those of your question; the caption says which of them found no room.
-    key
-        Which prediction, where several of the same perturbation are stored.
-    ax
-        Axes to draw on, of a figure with ``layout="constrained"``; a new figure otherwise.
-    figsize
-        Width and height of a new figure, inches; a height of ``None`` follows. One column of a journal (85 mm) by 100
-        mm otherwise.
-    show
-        ``True`` calls ``matplotlib.pyplot.show``; ``False`` keeps the figure out of pyplot. Otherwise it waits there,
-        as any figure of pyplot, unless ``save`` is given.
-    save
-        File to write the figure to, cropped, 300 dots per inch.
+    {ax}
     **kwargs
         To :meth:`matplotlib.axes.Axes.scatter` of all genes.
 
@@ -104,10 +92,6 @@ def delta_scatter(  # noqa: PLR0913  (where the data are, and where the figure g
         A gene to name is not in the data.
     DataError
         No row is predicted, the genes do not meet, values are NaN, or ``n_label`` is negative.
-
-    Notes
-    -----
-    Nothing is written to the AnnData, and no rcParams are changed.
 
     Examples
     --------

@@ -13,6 +13,7 @@ from .._errors import DataError
 from ..evaluation.pseudobulk import perturbation_labels
 from . import _style as style
 from ._captions import predicted_by
+from ._docs import describe_figure
 from ._figures import on_axes
 from ._placement import find_basis, place
 from ._responses import find_key, labels_of, read_prediction
@@ -34,6 +35,7 @@ _OPEN: Final[dict[str, Any]] = {"facecolor": "white", "edgecolor": style.CONTROL
 """Look of control cells: rings, so that they differ from predictions in print without colour."""
 
 
+@describe_figure("One column of a journal (85 mm) by 95 mm")
 def embedding_shift(  # noqa: PLR0913  (what is drawn, and where the figure goes)
     adata: AnnData,
     perturbation: PerturbationLike,
@@ -75,16 +77,7 @@ def embedding_shift(  # noqa: PLR0913  (what is drawn, and where the figure goes
         Which prediction, where several of the same perturbation are stored.
     n_arrows
         Number of single cells with an arrow, evenly spread over the order of the cells.
-    ax
-        Axes to draw on, of a figure with ``layout="constrained"``; a new figure otherwise.
-    figsize
-        Width and height of a new figure, inches; a height of ``None`` follows. One column of a journal (85 mm) by 95 mm
-        otherwise.
-    show
-        ``True`` calls ``matplotlib.pyplot.show``; ``False`` keeps the figure out of pyplot. Otherwise it waits there,
-        as any figure of pyplot, unless ``save`` is given.
-    save
-        File to write the figure to, cropped, 300 dots per inch.
+    {ax}
     **kwargs
         To :meth:`matplotlib.axes.Axes.scatter` of the predicted cells.
 
@@ -100,10 +93,6 @@ def embedding_shift(  # noqa: PLR0913  (what is drawn, and where the figure goes
     DataError
         There is no embedding or no PCA, values are NaN, ``X`` is not what the PCA was made of, or ``n_arrows`` is
         negative.
-
-    Notes
-    -----
-    Nothing is written to the AnnData, and no rcParams are changed.
 
     Examples
     --------

@@ -13,6 +13,7 @@ from .._errors import DataError
 from ..evaluation.report._view import title
 from ..evaluation.summary import ALL
 from . import _style as style
+from ._docs import describe_figure
 from ._panels import MARGIN, POINTS, TEXT_LINE, Panels, new_page, page_size
 from ._strips import read_strips
 
@@ -51,6 +52,7 @@ _BEST: Final[dict[str, Any]] = {"color": style.BASELINE, "marker": "D", "markers
 _OTHER: Final[dict[str, Any]] = {"color": style.FAINT, "marker": "s", "markersize": 2.2}
 
 
+@describe_figure("Two columns of a journal (175 mm), and as high as the rows need,")
 def evaluation(
     report: Report | AnnData,
     *,
@@ -83,14 +85,7 @@ def evaluation(
         thirds by the size of the effect, or by the number of cells; ``None`` draws the first row only.
     scale
         ``"calibrated"``, or ``"value"``: each score in its own unit on all cells, with the mean as a dashed line.
-    figsize
-        Width and height of a new figure, inches; a height of ``None`` follows. Two columns of a journal (175 mm), and
-        as high as the rows need, otherwise.
-    show
-        ``True`` calls ``matplotlib.pyplot.show``; ``False`` keeps the figure out of pyplot. Otherwise it waits there,
-        as any figure of pyplot, unless ``save`` is given.
-    save
-        File to write the figure to, cropped, 300 dots per inch.
+    {figure}
     **kwargs
         To :class:`matplotlib.lines.Line2D` for the marks of what is judged.
 

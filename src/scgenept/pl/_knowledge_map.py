@@ -10,6 +10,7 @@ from matplotlib.collections import PathCollection
 
 from .._errors import DataError, UnknownNameError, listing
 from . import _style as style
+from ._docs import describe_figure
 from ._figures import on_axes
 from ._labels import label_points, left_out
 
@@ -29,6 +30,7 @@ _OTHER: Final = "other"
 _GREY: Final = "#D9D9D9"
 
 
+@describe_figure("One column of a journal (85 mm), and as high as its legend needs,")
 def knowledge_map(  # noqa: PLR0913  (what is drawn, and where the figure goes)
     source: KnowledgeSource,
     *,
@@ -58,16 +60,7 @@ def knowledge_map(  # noqa: PLR0913  (what is drawn, and where the figure goes)
         Genes to name in the map.
     method
         ``"pca"``, or ``"umap"`` of the first 50 principal components, with the cosine as metric.
-    ax
-        Axes to draw on, of a figure with ``layout="constrained"``; a new figure otherwise.
-    figsize
-        Width and height of a new figure, inches; a height of ``None`` follows. One column of a journal (85 mm), and as
-        high as its legend needs, otherwise.
-    show
-        ``True`` calls ``matplotlib.pyplot.show``; ``False`` keeps the figure out of pyplot. Otherwise it waits there,
-        as any figure of pyplot, unless ``save`` is given.
-    save
-        File to write the figure to, cropped, 300 dots per inch.
+    {ax}
     rng
         For UMAP.
     **kwargs

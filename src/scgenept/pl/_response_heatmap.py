@@ -17,6 +17,7 @@ from .._errors import DataError, UnknownNameError, listing, near_names
 from ..perturbation import Perturbation
 from . import _style as style
 from ._changes import observed_changes, predicted_changes
+from ._docs import describe_figure
 from ._figures import on_axes
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class _Picture:
         return list(next(iter(self.tables.values())).columns)
 
 
+@describe_figure("Two columns of a journal (175 mm), or one where it suffices, and as high as the rows need,")
 def response_heatmap(  # noqa: PLR0913  (what is drawn, and where the figure goes)
     adata: AnnData,
     perturbations: Sequence[PerturbationLike] | None = None,
@@ -97,7 +99,9 @@ def response_heatmap(  # noqa: PLR0913  (what is drawn, and where the figure goe
     that the eye compares neighbours; a strip on the left tells them apart. Rows and columns are ordered by hierarchical
     clustering (Ward's linkage of Euclidean distances, :func:`scipy.cluster.hierarchy.linkage`) of the observed changes,
     or of the predicted ones where only these are drawn. A second strip says in which part of the split a perturbation
-    is, where there is a split. Colours are centred at 0 and end at the 99th percentile of the sizes drawn.
+    is, where there is a split. Colours are centred at 0 and end at the 99th percentile of the sizes drawn; in print
+    without colour their sign is lost. Long names of perturbations are shortened, and names that have no room are left
+    out, which the caption says.
 
     Parameters
     ----------
@@ -113,17 +117,7 @@ def response_heatmap(  # noqa: PLR0913  (what is drawn, and where the figure goe
         Where to look for the observed responses and the split; ``adata`` itself otherwise.
     genes
         Names of genes, or how many: those with the largest root mean square change over the perturbations drawn.
-    ax
-        Axes to draw on, of a figure with ``layout="constrained"``; a new figure otherwise.
-    figsize
-        Width and height of a new figure, inches; a height of ``None`` follows. Two columns of a journal (175 mm), or
-        one where it suffices, and as high as the rows need, otherwise. Names that have no room are left out, which the
-        caption says.
-    show
-        ``True`` calls ``matplotlib.pyplot.show``; ``False`` keeps the figure out of pyplot. Otherwise it waits there,
-        as any figure of pyplot, unless ``save`` is given.
-    save
-        File to write the figure to, cropped, 300 dots per inch.
+    {ax}
     **kwargs
         To :meth:`matplotlib.axes.Axes.pcolormesh`, for example ``norm=`` or ``cmap=``.
 
@@ -138,10 +132,6 @@ def response_heatmap(  # noqa: PLR0913  (what is drawn, and where the figure goe
         There is nothing to draw, a gene is unknown or occurs twice, or values are NaN.
     UnknownNameError
         There is no such kind, or a perturbation has no observation or prediction.
-
-    Notes
-    -----
-    Nothing is written to the AnnData, and no rcParams are changed.
 
     Examples
     --------

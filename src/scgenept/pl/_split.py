@@ -14,6 +14,7 @@ from .._errors import DataError
 from ..data.records import read_record, split_key
 from ..data.splits.parts import PARTS, SUBGROUPS
 from . import _style as style
+from ._docs import describe_figure
 from ._panels import MARGIN, POINTS, TEXT_LINE, Panels, new_page, page_size
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ _HATCHED: Final = "none of them"
 _COUNTS: Final = ("perturbations", "cells")
 
 
+@describe_figure("Two columns of a journal (175 mm), and as high as the rows need,")
 def split(
     adata: AnnData,
     *,
@@ -65,14 +67,7 @@ def split(
     ----------
     adata
         Cells x genes, split by :func:`scgenept.pp.split`; a subset is drawn as it is.
-    figsize
-        Width and height of a new figure, inches; a height of ``None`` follows. Two columns of a journal (175 mm), and
-        as high as the rows need, otherwise.
-    show
-        ``True`` calls ``matplotlib.pyplot.show``; ``False`` keeps the figure out of pyplot. Otherwise it waits there,
-        as any figure of pyplot, unless ``save`` is given.
-    save
-        File to write the figure to, cropped, 300 dots per inch.
+    {figure}
     **kwargs
         To :meth:`matplotlib.axes.Axes.barh`.
 

@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from . import _style as style
+from ._docs import describe_figure
 from ._figures import on_axes
 from ._history import LEARNING_RATE, TRAIN_LOSS, VALIDATION_LOSS, read_history
 from ._panels import MARGIN, new_page, page_size
@@ -43,6 +44,7 @@ _TRAIN_COLOUR: Final = "#6E6E6E"
 _VALIDATION: Final = "validation"
 
 
+@describe_figure("One column of a journal (85 mm)")
 def training(
     run: ScGenePT | TrainingRun | pd.DataFrame | str | os.PathLike[str],
     *,
@@ -65,16 +67,7 @@ def training(
         A model that :func:`scgenept.tl.finetune` returned or that was loaded; the folder that a run is kept in (one
         that is still going on is drawn so far) or that a model was saved in; or a table with the columns ``epoch``,
         ``train_loss`` and ``validation_loss``.
-    ax
-        Axes to draw on, of a figure with ``layout="constrained"``; a new figure otherwise.
-    figsize
-        Width and height of a new figure, inches; a height of ``None`` follows. One column of a journal (85 mm)
-        otherwise.
-    show
-        ``True`` calls ``matplotlib.pyplot.show``; ``False`` keeps the figure out of pyplot. Otherwise it waits there,
-        as any figure of pyplot, unless ``save`` is given.
-    save
-        File to write the figure to, cropped, 300 dots per inch.
+    {ax}
     **kwargs
         To :class:`matplotlib.lines.Line2D` for the validation loss, or the training loss where there is no other.
 
