@@ -63,8 +63,6 @@ TWO_COLUMNS: Final = 175 * MM
 
 WORDS: Final[dict[str, Any]] = {"fontsize": SMALL, "color": INK}
 """Look of every text that is no title."""
-TITLE: Final[dict[str, Any]] = {"fontsize": TEXT, "color": INK, "fontweight": "bold"}
-"""Look of the title of a figure."""
 LEGEND: Final[dict[str, Any]] = {
     "frameon": False, "fontsize": SMALL, "labelcolor": INK, "borderpad": 0, "borderaxespad": 0, "handlelength": 1.4,
     "handletextpad": 0.4, "columnspacing": 0.8, "labelspacing": 0.3,
