@@ -16,7 +16,7 @@ import scgenept as sgp
 from scgenept._errors import DataError, UnknownGeneError, UnknownNameError
 from scgenept.knowledge import KnowledgeSource
 from scgenept.pl import _style
-from tests.pl.figures import caption_of, require_room
+from tests.pl.figures import bare, caption_of, require_room
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ def source() -> KnowledgeSource:
 
 
 def test_places_are_principal_components(source: KnowledgeSource) -> None:
-    axes = sgp.pl.knowledge_map(source)
+    axes = sgp.pl.knowledge_map(source, ax=bare())
     (grey,) = axes.collections
     centred = source.vectors - source.vectors.mean(axis=0)
     left, sizes, _ = np.linalg.svd(centred.astype(float), full_matrices=False)
@@ -48,7 +48,7 @@ def test_places_are_principal_components(source: KnowledgeSource) -> None:
 def test_largest_categories_have_a_colour(source: KnowledgeSource) -> None:
     color = {name: f"c{min(i // 5, 9)}" for i, name in enumerate(NAMES[:55])}
     color["ABSENT"] = "c0"
-    axes = sgp.pl.knowledge_map(source, color=pd.Series(color))
+    axes = sgp.pl.knowledge_map(source, color=pd.Series(color), ax=bare())
     grey, *coloured = axes.collections
     assert [len(points.get_offsets()) for points in coloured] == [10, *[5] * 7]
     assert len(grey.get_offsets()) == 15
@@ -58,7 +58,7 @@ def test_largest_categories_have_a_colour(source: KnowledgeSource) -> None:
 
 
 def test_named_genes(source: KnowledgeSource) -> None:
-    axes = sgp.pl.knowledge_map(source, label=["G3", "G7"])
+    axes = sgp.pl.knowledge_map(source, label=["G3", "G7"], ax=bare())
     everything = axes.collections[0].get_offsets()
     assert named(axes) == ["G3", "G7"]
     np.testing.assert_allclose(axes.collections[1].get_offsets(), everything[[3, 7]], err_msg="rings")
@@ -105,8 +105,8 @@ def test_umap(source: KnowledgeSource, monkeypatch: pytest.MonkeyPatch) -> None:
     module: Any = ModuleType("umap")
     module.UMAP = UMAP
     monkeypatch.setitem(sys.modules, "umap", module)
-    axes = sgp.pl.knowledge_map(source, method="umap")
-    sgp.pl.knowledge_map(source, method="umap")
+    axes = sgp.pl.knowledge_map(source, method="umap", ax=bare())
+    sgp.pl.knowledge_map(source, method="umap", ax=bare())
     assert axes.get_xlabel() == "UMAP 1"
     assert made[0] == made[1]
     assert made[0]["metric"] == "cosine"

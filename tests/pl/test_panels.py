@@ -122,8 +122,12 @@ def test_a_height_is_kept_or_refused() -> None:
         figure = draw(figsize=(4, natural[1] + 1), show=False)
         assert figure.get_size_inches() == pytest.approx([4, natural[1] + 1])
         require_room(figure)
-        with pytest.raises(DataError, match="a height of 0.5 inches does not suffice. Take"):
+        with pytest.raises(DataError, match="a height of 0.5 inches does not suffice. Take") as refused:
             draw(figsize=(4, 0.5))
+        needed = float(str(refused.value).split("Take ")[1].split()[0])
+        require_room(draw(figsize=(4, needed), show=False))
+        with pytest.raises(DataError, match="does not suffice"):
+            draw(figsize=(4, needed - 0.02))
 
 
 def test_marks_and_colours_go_together() -> None:

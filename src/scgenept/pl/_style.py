@@ -113,7 +113,8 @@ def _pieces(word: str, width: float, size: float) -> list[str]:
     pieces = [word]
     while len(pieces[-1]) > 1 and text_width(pieces[-1], size) > width:
         last = pieces.pop()
-        fits = next((n for n in range(len(last) - 1, 1, -1) if text_width(last[:n], size) <= width), 1)
+        most = min(len(last) - 1, int(2 * len(last) * width / text_width(last, size)))
+        fits = next((n for n in range(most, 1, -1) if text_width(last[:n], size) <= width), 1)
         pieces += [last[:fits], last[fits:]]
     return pieces
 
