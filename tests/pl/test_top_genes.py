@@ -375,6 +375,15 @@ def test_wrong_observations(predicted: ad.AnnData, screen: ad.AnnData) -> None:
         sgp.pl.top_genes(predicted, NAME)
 
 
+def test_one_observed_cell_has_no_t(predicted: ad.AnnData, screen: ad.AnnData) -> None:
+    few = screen[:31].copy()
+    ax = sgp.pl.top_genes(predicted, NAME, observed=few, n_top=30, ax=bare())
+    assert "by size of the observed change, one cell being too few for a t." in caption_of(ax)
+    values = few.X.toarray().astype(float)
+    change = np.abs(values[30] - values[:30].mean(axis=0))
+    assert names_on(ax) == [GENES[i] for i in np.argsort(-change, kind="stable")]
+
+
 def test_wrapping() -> None:
     text = "one two three fourfivesixseven eight $x$"
     lines = _style.wrap(text, 40, 6).split("\n")

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from .._errors import DataError, UnknownGeneError, listing, near_names
 from ..evaluation.scores.correlations import pearson_delta
 from . import _style as style
-from ._captions import observed_by, predicted_by
+from ._captions import observed_by, predicted_by, ranked_by
 from ._changes import References, observed_changes, references, require_finite
 from ._docs import describe_figure
 from ._figures import on_axes
@@ -44,7 +44,7 @@ def delta_scatter(  # noqa: PLR0913  (where the data are, and where the figure g
     *,
     observed: AnnData | None = None,
     n_label: int = 10,
-    label: Sequence[str] = (),
+    label: str | Sequence[str] = (),
     key: str | None = None,
     ax: Axes | None = None,
     figsize: Figsize | None = None,
@@ -113,6 +113,7 @@ def delta_scatter(  # noqa: PLR0913  (where the data are, and where the figure g
         {"observed": observation.table["change"], "predicted": prediction.table["change"].loc[genes]}, index=genes
     )
     require_finite(changes.T, "The change")
+    label = [label] if isinstance(label, str) else label
     if unknown := [gene for gene in label if gene not in genes]:
         msg = (
             f"{len(unknown)} genes to name are not both predicted and observed: {listing(unknown)}."
@@ -205,7 +206,7 @@ def _caption(changes: pd.DataFrame, prediction: Prediction, observation: Observa
     number = min(_N_TOP, len(changes))
     scores = (
         f"Pearson delta over {len(changes):,} genes: {_scores(changes, guesses, None)}; "
-        f"over the top {number} by Welch's t of observed cells against control: {_scores(changes, guesses, number)}."
+        f"over the top {number} by {ranked_by(observation)}: {_scores(changes, guesses, number)}."
     )
     sentences = [scores]
     if "mean" in guesses.changes:

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.collections import PathCollection
 
 from .._errors import DataError, UnknownNameError, listing
+from ..knowledge import KnowledgeSource
 from . import _style as style
 from ._docs import describe_figure
 from ._figures import on_axes
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .._types import RNGLike
-    from ..knowledge import KnowledgeSource
     from ._figures import Figsize
 
 _N_COMPONENTS: Final = 50
@@ -35,7 +35,7 @@ def knowledge_map(  # noqa: PLR0913  (what is drawn, and where the figure goes)
     source: KnowledgeSource,
     *,
     color: Mapping[str, str] | pd.Series | None = None,
-    label: Sequence[str] = (),
+    label: str | Sequence[str] = (),
     method: Literal["pca", "umap"] = "pca",
     ax: Axes | None = None,
     figsize: Figsize | None = None,
@@ -92,6 +92,8 @@ def knowledge_map(  # noqa: PLR0913  (what is drawn, and where the figure goes)
     if method not in {"pca", "umap"}:
         msg = f"method={method!r} does not exist: 'pca' or 'umap'."
         raise UnknownNameError(msg)
+    _require_source(source)
+    label = [label] if isinstance(label, str) else label
     rows = [source.row(gene) for gene in label]
     categories = _categories(source, color)
     places, titles = _places(source, method, rng)
@@ -113,6 +115,12 @@ def knowledge_map(  # noqa: PLR0913  (what is drawn, and where the figure goes)
         written = _name(axes, places, rows, label)
         note.set_text(style.wrap(about + left_out(label, written), width, style.SMALL))
     return axes
+
+
+def _require_source(source: object) -> None:
+    if not isinstance(source, KnowledgeSource):
+        msg = f"A map of genes is drawn from a KnowledgeSource, sgp.knowledge.load(...); got {type(source).__name__}."
+        raise DataError(msg)
 
 
 def _categories(source: KnowledgeSource, color: Mapping[str, str] | pd.Series | None) -> pd.Series:

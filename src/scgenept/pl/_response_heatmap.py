@@ -19,6 +19,7 @@ from . import _style as style
 from ._changes import observed_changes, predicted_changes
 from ._docs import describe_figure
 from ._figures import on_axes
+from ._responses import require_adata
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +83,7 @@ class _Picture:
 @describe_figure("Two columns of a journal (175 mm), or one where it suffices, and as high as the rows need,")
 def response_heatmap(  # noqa: PLR0913  (what is drawn, and where the figure goes)
     adata: AnnData,
-    perturbations: Sequence[PerturbationLike] | None = None,
+    perturbations: str | Sequence[PerturbationLike] | None = None,
     *,
     kind: Kind | None = None,
     observed: AnnData | None = None,
@@ -144,7 +145,9 @@ def response_heatmap(  # noqa: PLR0913  (what is drawn, and where the figure goe
     if kind is not None and kind not in get_args(Kind):
         msg = f"kind={kind!r} does not exist: {', '.join(get_args(Kind))}."
         raise UnknownNameError(msg)
-    wanted = None if perturbations is None else [str(Perturbation.parse(name)) for name in perturbations]
+    names = [perturbations] if isinstance(perturbations, str) else perturbations
+    wanted = None if names is None else [str(Perturbation.parse(name)) for name in names]
+    require_adata(adata)
     seen = observed_changes(adata if observed is None else observed)
     predicted, models = predicted_changes(adata, wanted)
     tables = _tables(seen, predicted, wanted, kind)

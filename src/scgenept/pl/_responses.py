@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from anndata import AnnData
 from scipy import sparse
 
 from .. import _keys, get
@@ -21,8 +22,6 @@ from ..perturbation import Perturbation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from anndata import AnnData
 
     from ..perturbation import PerturbationLike
 
@@ -85,6 +84,20 @@ class Observation:
     own_control: bool
 
 
+def require_adata(value: object, name: str = "This figure") -> None:
+    """Refuse what is no AnnData, and say what to pass instead.
+
+    Raises
+    ------
+    DataError
+        It is something else.
+    """
+    if not isinstance(value, AnnData):
+        modality = ". Take one modality, mdata['rna']" if type(value).__name__ == "MuData" else ""
+        msg = f"{name} is drawn from an AnnData; got {type(value).__name__}{modality}."
+        raise DataError(msg)
+
+
 def read_prediction(adata: AnnData, perturbation: PerturbationLike, key: str | None) -> Prediction:
     """Find the prediction of ``perturbation`` and turn it into changes over the control cells it started from.
 
@@ -93,8 +106,9 @@ def read_prediction(adata: AnnData, perturbation: PerturbationLike, key: str | N
     UnknownNameError
         There is no such prediction, or there are several and none has the default key.
     DataError
-        The record is there, but no row of its layer was predicted.
+        It is no AnnData, or no row of the layer was predicted.
     """
+    require_adata(adata)
     wanted = Perturbation.parse(perturbation)
     key = find_key(adata, wanted, key)
     cells = get.predicted(adata, key)
@@ -133,6 +147,7 @@ def read_observation(observed: AnnData, prediction: Prediction, *, n_top: int) -
     DataError
         Prediction and observation have no gene in common, or a gene occurs twice.
     """
+    require_adata(observed, "The observation")
     name = str(prediction.perturbation)
     check_unique_genes(observed.var_names)
     shared = observed.var_names.intersection(prediction.table.index, sort=False)

@@ -16,6 +16,7 @@ from ..data.splits.parts import PARTS, SUBGROUPS
 from . import _style as style
 from ._docs import describe_figure
 from ._panels import MARGIN, POINTS, TEXT_LINE, Panels, new_page, page_size
+from ._responses import require_adata
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,6 +92,7 @@ def split(
     >>> [text.get_text() for text in panels.axes["cells"].texts]
     ['24', '24', '12']
     """
+    require_adata(adata)
     table = get.split_table(adata)
     if table.empty:
         msg = "No cell is perturbed, so there is no split to draw: pass the AnnData with its perturbed cells."

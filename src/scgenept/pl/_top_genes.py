@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from .. import _keys
 from .._errors import DataError
 from . import _style as style
-from ._captions import observed_by, predicted_by
+from ._captions import observed_by, predicted_by, ranked_by
 from ._docs import describe_figure
 from ._figures import on_axes
 from ._responses import read_observation, read_prediction, require_observation
@@ -244,7 +244,7 @@ def _caption(genes: list[str], prediction: Prediction, observation: Observation 
         drawn = "; boxes: quartiles, whiskers: 5th to 95th percentile" if observation.cells is not None else ""
         sentences += [
             observed_by(observation, drawn),
-            f"Top {len(genes)} genes by Welch's t of the observed cells against control.",
+            f"Top {len(genes)} genes by {ranked_by(observation)}.",
         ]
     if prediction.interval is not None:
         sentences += [
