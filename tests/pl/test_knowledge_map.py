@@ -78,7 +78,7 @@ def test_names_do_not_overlap_and_the_caption_says_which_are_left_out(width: int
     axes = sgp.pl.knowledge_map(source, label=names[:16], figsize=(width * _style.MM, 50 * _style.MM))
     require_room(axes)
     missing = [name for name in names[:16] if name not in named(axes)]
-    assert bool(missing) == (width == 50)
+    assert len(missing) > 3 if width == 50 else len(missing) < 3
     assert ("No room for the names of" in caption_of(axes)) == bool(missing)
     assert all(name in caption_of(axes) for name in missing[:5])
 
