@@ -13,10 +13,10 @@ from matplotlib.colors import to_hex
 
 import scgenept as sgp
 from scgenept import _keys
-from scgenept._errors import DataError, UnknownNameError
+from scgenept._errors import DataError, UnknownGeneError, UnknownNameError
 from scgenept.pl import _style
 from tests.pl.conftest import PAIR
-from tests.pl.figures import caption_of, require_room
+from tests.pl.figures import bare, caption_of, require_room
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -46,7 +46,7 @@ def names_on(ax) -> list[str]:
 
 
 def test_every_gene_is_where_its_changes_are(cells: AnnData) -> None:
-    ax = sgp.pl.delta_scatter(cells, ["G03", "G01"])
+    ax = sgp.pl.delta_scatter(cells, ["G03", "G01"], n_label=0, ax=bare())
     expected, ranked = changes(cells), top(cells)
     np.testing.assert_allclose(ax.collections[0].get_offsets(), expected.loc[ranked], rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(ax.collections[1].get_offsets(), expected.loc[ranked[:20]], rtol=1e-4, atol=1e-6)
@@ -60,17 +60,30 @@ def test_every_gene_is_where_its_changes_are(cells: AnnData) -> None:
 
 
 def test_names_are_of_the_first_genes_and_of_targets(cells: AnnData) -> None:
-    ax = sgp.pl.delta_scatter(cells, PAIR, n_label=5)
+    ax = sgp.pl.delta_scatter(cells, PAIR, n_label=5, ax=bare())
     assert set(names_on(ax)) <= {*top(cells)[:5], "G01", "G03"}
     assert {"G01", "G03"} <= set(names_on(ax)), "the most important find room first"
     bold = {t.get_text() for t in ax.texts if t.get_gid() == "name" and t.get_fontweight() == "bold"}
     assert bold == {"G01", "G03"}
-    assert names_on(sgp.pl.delta_scatter(cells, PAIR, n_label=0)) == []
-    assert names_on(sgp.pl.delta_scatter(cells, PAIR, n_label=5)) == names_on(ax), "the same figure twice"
+    assert names_on(sgp.pl.delta_scatter(cells, PAIR, n_label=0, ax=bare())) == []
+    assert names_on(sgp.pl.delta_scatter(cells, PAIR, n_label=5, ax=bare())) == names_on(ax), "the same figure twice"
+
+
+def test_genes_asked_for_are_named(cells: AnnData) -> None:
+    last = top(cells)[-2:]
+    ax = sgp.pl.delta_scatter(cells, PAIR, n_label=0, label=last, ax=bare())
+    assert names_on(ax) == last
+    with pytest.raises(UnknownGeneError, match=r"1 genes to name .*: G1.*Nearest known names: G31"):
+        sgp.pl.delta_scatter(cells, PAIR, label=["G01", "G1"], n_label=0, ax=bare())
+    long = "X" * 150
+    cells.var_names = [long if name == last[0] else name for name in cells.var_names]
+    assert f"No room for the names of {long}." in caption_of(
+        sgp.pl.delta_scatter(cells, PAIR, label=[long], ax=bare())
+    ).replace("X X", "XX")
 
 
 def test_scores_stand_beside_guesses_from_the_training_part(cells: AnnData) -> None:
-    caption = caption_of(sgp.pl.delta_scatter(cells, PAIR))
+    caption = caption_of(sgp.pl.delta_scatter(cells, PAIR, n_label=0, ax=bare()))
     table, start = changes(cells), mean_of(cells, "ctrl")
     training = sorted(set(cells.obs.loc[cells.obs["split"] == "train", _keys.PERTURBATION].astype(str)) - {"ctrl"})
     table["mean"] = np.mean([mean_of(cells, name) for name in training], axis=0) - start
@@ -84,10 +97,10 @@ def test_scores_stand_beside_guesses_from_the_training_part(cells: AnnData) -> N
 
 
 def test_a_guess_does_not_know_the_answer(cells: AnnData) -> None:
-    caption = caption_of(sgp.pl.delta_scatter(cells, "G01+G02"))
+    caption = caption_of(sgp.pl.delta_scatter(cells, "G01+G02", n_label=0, ax=bare()))
     assert "of 7 training perturbations" in caption, "itself in the training part, and left out"
     del cells.obs["split"]
-    caption = caption_of(sgp.pl.delta_scatter(cells, "G07"))
+    caption = caption_of(sgp.pl.delta_scatter(cells, "G07", n_label=0, ax=bare()))
     others = sorted(set(cells.obs[_keys.PERTURBATION].astype(str)) - {"ctrl", "G07"})
     guess = np.mean([mean_of(cells, name) for name in others], axis=0) - mean_of(cells, "ctrl")
     r = np.corrcoef(guess, changes(cells, "G07")["x"])[0, 1]
@@ -99,16 +112,18 @@ def test_a_guess_does_not_know_the_answer(cells: AnnData) -> None:
 def test_no_guess_without_other_perturbations(cells: AnnData) -> None:
     few = cells[cells.obs[_keys.PERTURBATION].isin([PAIR, "ctrl"])].copy()
     few.obs["split"] = "test"
-    caption = caption_of(sgp.pl.delta_scatter(cells, PAIR, observed=few))
+    caption = caption_of(sgp.pl.delta_scatter(cells, PAIR, observed=few, n_label=0, ax=bare()))
     assert "mean" not in caption.lower()
     only = cells[cells.obs[_keys.PERTURBATION] == PAIR]
-    assert "change over the input control cells" in caption_of(sgp.pl.delta_scatter(cells, PAIR, observed=only))
+    assert "change over the input control cells" in caption_of(
+        sgp.pl.delta_scatter(cells, PAIR, observed=only, n_label=0, ax=bare())
+    )
 
 
 def test_figures_do_where_there_are_no_cells() -> None:
     mini = sgp.datasets.k562_mini(n_cells=5)
     sgp.tl.predict_perturbation(mini, "KLF1+MAP2K6", model="scgenept-mini")
-    ax = sgp.pl.delta_scatter(mini, "KLF1+MAP2K6")
+    ax = sgp.pl.delta_scatter(mini, "KLF1+MAP2K6", n_label=0, ax=bare())
     means = mini.varm[_keys.OBSERVED_MEAN]
     observed = means["KLF1+MAP2K6"] - means["ctrl"]
     np.testing.assert_allclose(sorted(ax.collections[0].get_offsets()[:, 0]), sorted(observed))
@@ -117,7 +132,7 @@ def test_figures_do_where_there_are_no_cells() -> None:
 
 def test_a_prediction_without_any_change_is_undefined(cells: AnnData) -> None:
     cells.layers[PAIR] = np.where(np.isnan(cells.layers[PAIR]), np.nan, cells.X.toarray())
-    ax = sgp.pl.delta_scatter(cells, PAIR)
+    ax = sgp.pl.delta_scatter(cells, PAIR, n_label=0, ax=bare())
     assert "over 40 genes: undefined (additive" in caption_of(ax)
     np.testing.assert_allclose(ax.collections[0].get_offsets()[:, 1], 0, atol=1e-6)
 
@@ -130,7 +145,7 @@ def test_text_has_room(cells: AnnData, width: int, height: int, long: bool) -> N
         ]
         cells.uns[_keys.UNS][_keys.PREDICTIONS][PAIR]["model"] = "a_very_long_model_name_" * 3
     size = (width * _style.MM, height * _style.MM)
-    ax = sgp.pl.delta_scatter(cells, PAIR, n_label=20, figsize=size)
+    ax = sgp.pl.delta_scatter(cells, PAIR, n_label=12, figsize=size)
     require_room(ax)
     inside = ax.get_window_extent()
     for text in ax.texts:

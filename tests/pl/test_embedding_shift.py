@@ -16,7 +16,7 @@ from scgenept import _keys
 from scgenept._errors import DataError
 from scgenept.pl import _style
 from tests.pl.conftest import PAIR
-from tests.pl.figures import caption_of, require_room
+from tests.pl.figures import bare, caption_of, require_room
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -34,8 +34,8 @@ def points(ax) -> dict[str, np.ndarray]:
     return {str(c.get_label()): np.asarray(c.get_offsets()) for c in ax.collections if not isinstance(c, Quiver)}
 
 
-def arrow(ax) -> np.ndarray:
-    (found,) = (patch for patch in ax.patches if isinstance(patch, FancyArrowPatch))
+def arrow(ax, gid: str = "shift") -> np.ndarray:
+    (found,) = (patch for patch in ax.patches if isinstance(patch, FancyArrowPatch) and patch.get_gid() == gid)
     return np.array(found._posA_posB)
 
 
@@ -46,7 +46,7 @@ def projected(adata: AnnData) -> np.ndarray:
 
 
 def test_pca_places_are_projections(embedded: AnnData) -> None:
-    ax = sgp.pl.embedding_shift(embedded, PAIR, basis="pca", n_arrows=7)
+    ax = sgp.pl.embedding_shift(embedded, PAIR, basis="pca", n_arrows=7, ax=bare())
     control = embedded.obs[_keys.IS_CONTROL].to_numpy()
     label = (embedded.obs[_keys.PERTURBATION] == PAIR).to_numpy()
     stored, found = embedded.obsm["X_pca"][:, :2], points(ax)
@@ -55,6 +55,8 @@ def test_pca_places_are_projections(embedded: AnnData) -> None:
     np.testing.assert_allclose(found["observed"], stored[label])
     np.testing.assert_allclose(found["other cells"], stored[~control & ~label])
     np.testing.assert_allclose(arrow(ax), [stored[control].mean(axis=0), found["predicted"].mean(axis=0)], atol=1e-6)
+    seen = arrow(ax, "observed shift")
+    np.testing.assert_allclose(seen, [stored[control].mean(axis=0), stored[label].mean(axis=0)], atol=1e-6)
     (thin,) = (c for c in ax.collections if isinstance(c, Quiver))
     some = np.linspace(0, 29, 7).astype(int)
     np.testing.assert_allclose(thin.XY, stored[control][some], atol=1e-6)
@@ -70,13 +72,15 @@ def test_pca_places_are_projections(embedded: AnnData) -> None:
 def test_pca_of_some_genes(cells: AnnData) -> None:
     cells.var["highly_variable"] = np.arange(cells.n_vars) % 2 == 0
     sc.pp.pca(cells, n_comps=4, mask_var="highly_variable")
-    ax = sgp.pl.embedding_shift(cells, PAIR)
+    ax = sgp.pl.embedding_shift(cells, PAIR, ax=bare())
     np.testing.assert_allclose(points(ax)["predicted"], projected(cells)[:, :2], atol=1e-3)
-    assert not any(isinstance(c, Quiver) for c in sgp.pl.embedding_shift(cells, PAIR, n_arrows=0).collections)
+    assert not any(
+        isinstance(c, Quiver) for c in sgp.pl.embedding_shift(cells, PAIR, n_arrows=0, ax=bare()).collections
+    )
 
 
 def test_umap_places_are_means_of_neighbours(embedded: AnnData) -> None:
-    ax = sgp.pl.embedding_shift(embedded, PAIR)
+    ax = sgp.pl.embedding_shift(embedded, PAIR, ax=bare())
     assert ax.get_xlabel() == "UMAP 1"
     reference, where = embedded.obsm["X_pca"].astype(float), embedded.obsm["X_umap"].astype(float)
     expected, nearest = [], []
@@ -95,7 +99,7 @@ def test_umap_places_are_means_of_neighbours(embedded: AnnData) -> None:
 
 def test_what_resembles_no_cell_is_said_to_be_far(embedded: AnnData) -> None:
     embedded.layers[PAIR] = embedded.layers[PAIR] + 50
-    assert "100% of the predicted cells are further" in caption_of(sgp.pl.embedding_shift(embedded, PAIR))
+    assert "100% of the predicted cells are further" in caption_of(sgp.pl.embedding_shift(embedded, PAIR, ax=bare()))
 
 
 def test_one_cell(cells: AnnData) -> None:

@@ -19,6 +19,7 @@ from tests.pl.figures import caption_of, require_room
 from tests.pl.reports import BASELINES, SCORES, TEST, report_of, scored
 
 if TYPE_CHECKING:
+    from scgenept.evaluation.report import Report
     from scgenept.evaluation.summary import Scored
     from scgenept.pl import Panels
 
@@ -51,8 +52,13 @@ def rows_of(made: Scored, stratum: str) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def panels(made: Scored) -> Panels:
-    return sgp.pl.evaluation(report_of(made))
+def report(made: Scored) -> Report:
+    return report_of(made)
+
+
+@pytest.fixture(scope="module")
+def panels(report: Report) -> Panels:
+    return sgp.pl.evaluation(report)
 
 
 @pytest.mark.parametrize("stratum", ["all", "unseen_single", "combo_seen1"])
@@ -184,6 +190,16 @@ def test_rows_say_how_many_perturbations_they_are_of(made: Scored, panels: Panel
     assert {stratum for _, stratum in sgp.pl.evaluation(report, by=None, metrics="mse").axes} == {"all"}
 
 
+@pytest.mark.parametrize("span", [0.6, 0.04, 900.0])
+def test_numbers_of_the_scale_say_where_they_stand(report: Report, span: float) -> None:
+    summary = report.summary.assign(**{name: span * report.summary[name] for name in ("value", "ci_low", "ci_high")})
+    drawn = sgp.pl.evaluation(replace(report, summary=summary), scale="value", by=None, metrics="pds_cosine")
+    (ax,) = drawn.axes.values()
+    said = [float(label.get_text().replace("\N{MINUS SIGN}", "-")) for label in ax.get_xticklabels()]
+    assert len(said) > 1
+    np.testing.assert_allclose(said, ax.get_xticks(), atol=1e-9)
+
+
 def test_one_perturbation_has_no_bars() -> None:
     panels = sgp.pl.evaluation(report_of(scored(test=("C",))))
     assert set(panels.axes) == {(metric, "all") for metric in HEADLINES}
@@ -205,26 +221,27 @@ def test_text_never_overlaps_where_it_is_crowded(width: int, scale: str) -> None
 
 
 @pytest.mark.parametrize("width", [85, 175])
-def test_text_never_overlaps_where_there_is_little(made: Scored, width: int) -> None:
-    require_room(sgp.pl.evaluation(report_of(made), figsize=(width / 25.4, None), by=None, metrics="mse").figure)
+def test_text_never_overlaps_where_there_is_little(report: Report, width: int) -> None:
+    require_room(sgp.pl.evaluation(report, figsize=(width / 25.4, None), by=None, metrics="mse").figure)
     alone = scored(baselines=("mean",))
     require_room(
         sgp.pl.evaluation(report_of(alone), figsize=(width / 25.4, None), metrics="pearson_delta_ref_mean").figure
     )
 
 
-def test_wishes_reach_the_marks_of_what_is_judged_only(made: Scored) -> None:
-    ax = sgp.pl.evaluation(report_of(made), color="black", ms=9, by=None).axes["pds_cosine", "all"]
+def test_wishes_reach_the_marks_of_what_is_judged_only(report: Report) -> None:
+    ax = sgp.pl.evaluation(report, metrics="pds_cosine", color="black", ms=9, by=None).axes["pds_cosine", "all"]
     look = {line.get_label(): (to_hex(line.get_color()), line.get_markersize()) for line in ax.lines}
     assert look["model"] == ("#000000", 9)
     assert all(size < 9 for name, (_, size) in look.items() if name in BASELINES)
 
 
-def test_a_stored_report_will_do(made: Scored, panels: Panels) -> None:
+def test_a_stored_report_will_do(report: Report, panels: Panels) -> None:
     adata = sgp.datasets.toy()
-    report = report_of(made)
     report.to_uns(adata)
-    assert marks(sgp.pl.evaluation(adata).axes["pds_cosine", "all"]) == marks(panels.axes["pds_cosine", "all"])
+    assert marks(sgp.pl.evaluation(adata, metrics="pds_cosine", by=None).axes["pds_cosine", "all"]) == marks(
+        panels.axes["pds_cosine", "all"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -241,9 +258,9 @@ def test_a_stored_report_will_do(made: Scored, panels: Panels) -> None:
         ),
     ],
 )
-def test_wrong_wishes(made: Scored, error: type[Exception], match: str, options: dict) -> None:
+def test_wrong_wishes(report: Report, error: type[Exception], match: str, options: dict) -> None:
     with pytest.raises(error, match=match):
-        sgp.pl.evaluation(report_of(made), **options)
+        sgp.pl.evaluation(report, **options)
 
 
 def test_wrong_reports(made: Scored) -> None:

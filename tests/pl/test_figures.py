@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -10,6 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import scgenept as sgp
+from scgenept._errors import DataError
 from scgenept.pl._figures import new_figure, on_axes
 from tests.pl.conftest import PAIR
 from tests.pl.test_panels import training
@@ -67,6 +69,19 @@ def test_files_appear_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.Mo
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["figure.svg"]
     assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_a_wrong_object_is_refused_in_words(name: str) -> None:
+    perturbation = (PAIR,) if name in {"top_genes", "delta_scatter", "embedding_shift"} else ()
+    with pytest.raises(DataError, match=r"(drawn from|draws) .*; got SimpleNamespace"):
+        getattr(sgp.pl, name)(SimpleNamespace(), *perturbation)
+
+
+def test_observed_must_be_an_adata(cells: AnnData) -> None:
+    both = type("MuData", (), {})()
+    with pytest.raises(DataError, match=r"The observation is drawn from an AnnData; got MuData\. Take one modality"):
+        sgp.pl.top_genes(cells, PAIR, observed=both)
 
 
 def test_what_fails_is_closed() -> None:

@@ -6,34 +6,25 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-
-mpl.use("Agg")
-import matplotlib.pyplot as plt
 from matplotlib.colors import to_hex
-from matplotlib.text import Text
 
 import scgenept as sgp
 from scgenept._errors import DataError, UnknownGeneError, UnknownNameError
 from scgenept.knowledge import KnowledgeSource
+from scgenept.pl import _style
+from tests.pl.figures import bare, caption_of, require_room
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from matplotlib.axes import Axes
 
 N = 60
 NAMES = [f"G{i}" for i in range(N)]
-
-
-@pytest.fixture(autouse=True)
-def close_figures() -> Iterator[None]:
-    before = dict(mpl.rcParams)
-    yield
-    plt.close("all")
-    assert dict(mpl.rcParams) == before
 
 
 @pytest.fixture
@@ -42,20 +33,22 @@ def source() -> KnowledgeSource:
 
 
 def test_places_are_principal_components(source: KnowledgeSource) -> None:
-    axes = sgp.pl.knowledge_map(source)
+    axes = sgp.pl.knowledge_map(source, ax=bare())
     (grey,) = axes.collections
     centred = source.vectors - source.vectors.mean(axis=0)
     left, sizes, _ = np.linalg.svd(centred.astype(float), full_matrices=False)
     np.testing.assert_allclose(np.abs(grey.get_offsets()), np.abs(left[:, :2] * sizes[:2]), atol=1e-4)
     share = sizes**2 / (sizes**2).sum()
     assert axes.get_xlabel() == f"PC 1 ({share[0]:.0%} of variance)"
-    assert axes.get_legend() is None
+    assert axes.get_legend().get_texts() == []
+    assert axes.get_legend().get_title().get_text() == "toy, 60 genes"
+    assert "8 numbers per gene, first two principal components" in caption_of(axes)
 
 
 def test_largest_categories_have_a_colour(source: KnowledgeSource) -> None:
     color = {name: f"c{min(i // 5, 9)}" for i, name in enumerate(NAMES[:55])}
     color["ABSENT"] = "c0"
-    axes = sgp.pl.knowledge_map(source, color=pd.Series(color))
+    axes = sgp.pl.knowledge_map(source, color=pd.Series(color), ax=bare())
     grey, *coloured = axes.collections
     assert [len(points.get_offsets()) for points in coloured] == [10, *[5] * 7]
     assert len(grey.get_offsets()) == 15
@@ -65,32 +58,37 @@ def test_largest_categories_have_a_colour(source: KnowledgeSource) -> None:
 
 
 def test_named_genes(source: KnowledgeSource) -> None:
-    axes = sgp.pl.knowledge_map(source, label=["G3", "G7"])
+    axes = sgp.pl.knowledge_map(source, label=["G3", "G7"], ax=bare())
     everything = axes.collections[0].get_offsets()
-    assert [text.get_text() for text in axes.texts] == ["G3", "G7"]
-    np.testing.assert_allclose([text.xy for text in axes.texts], everything[[3, 7]])
+    assert named(axes) == ["G3", "G7"]
+    np.testing.assert_allclose(axes.collections[1].get_offsets(), everything[[3, 7]], err_msg="rings")
+    assert "No room" not in caption_of(axes)
 
 
-def test_names_do_not_overlap() -> None:
+def named(axes: Axes) -> list[str]:
+    return [text.get_text() for text in axes.texts if text.get_gid() == "name"]
+
+
+@pytest.mark.parametrize("width", [50, 175])
+def test_names_do_not_overlap_and_the_caption_says_which_are_left_out(width: int) -> None:
+    names = [f"ENSG00000{i:06d}.12" for i in range(N)]
     vectors = np.random.default_rng(0).normal(size=(N, 2))
-    vectors[:6] = [[0.01 * i, 0.0] for i in range(6)]
-    axes = sgp.pl.knowledge_map(KnowledgeSource("crowd", NAMES, vectors), label=NAMES[:6])
-    axes.figure.canvas.draw()
-    boxes = [Text.get_window_extent(text) for text in axes.texts]  # without their lines
-    for i, one in enumerate(boxes):
-        for other in boxes[:i]:
-            width = min(one.x1, other.x1) - max(one.x0, other.x0)
-            height = min(one.y1, other.y1) - max(one.y0, other.y0)
-            assert min(width, height) <= 1, "at most a pixel of the frames"
+    vectors[:16] = [[0.01 * i, 0.0] for i in range(16)]
+    source = KnowledgeSource("a crowd of names, and a name of more than one line for the crowd", names, vectors)
+    axes = sgp.pl.knowledge_map(source, label=names[:16], figsize=(width * _style.MM, 50 * _style.MM))
+    require_room(axes)
+    missing = [name for name in names[:16] if name not in named(axes)]
+    assert len(missing) > 3 if width == 50 else len(missing) < 3
+    assert ("No room for the names of" in caption_of(axes)) == bool(missing)
+    assert all(name in caption_of(axes) for name in missing[:5])
 
 
-def test_long_names_leave_the_map_its_width(source: KnowledgeSource) -> None:
+def test_long_categories_leave_the_map_its_width(source: KnowledgeSource) -> None:
     long = "DNA-binding transcription factor activity, RNA polymerase II-specific, and a few words more than fit"
     axes = sgp.pl.knowledge_map(source, color=dict.fromkeys(NAMES[:9], long))
-    axes.figure.canvas.draw()
-    box = axes.get_window_extent()
-    assert box.width > 0.8 * axes.figure.bbox.width
-    assert axes.get_legend().get_window_extent().x1 <= axes.figure.bbox.x1
+    require_room(axes)
+    assert axes.get_window_extent().width > 0.8 * axes.figure.bbox.width
+    assert "9 genes have one of the 1 categories shown" in caption_of(axes)
 
 
 def test_umap(source: KnowledgeSource, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,8 +105,8 @@ def test_umap(source: KnowledgeSource, monkeypatch: pytest.MonkeyPatch) -> None:
     module: Any = ModuleType("umap")
     module.UMAP = UMAP
     monkeypatch.setitem(sys.modules, "umap", module)
-    axes = sgp.pl.knowledge_map(source, method="umap")
-    sgp.pl.knowledge_map(source, method="umap")
+    axes = sgp.pl.knowledge_map(source, method="umap", ax=bare())
+    sgp.pl.knowledge_map(source, method="umap", ax=bare())
     assert axes.get_xlabel() == "UMAP 1"
     assert made[0] == made[1]
     assert made[0]["metric"] == "cosine"
@@ -133,4 +131,6 @@ def test_bad_input(source: KnowledgeSource) -> None:
         sgp.pl.knowledge_map(source, color={"X": "a"})
     with pytest.raises(DataError, match="three genes"):
         sgp.pl.knowledge_map(KnowledgeSource("two", ["A", "B"], np.eye(2)))
+    with pytest.raises(DataError, match="All 60 genes of same have the same numbers"):
+        sgp.pl.knowledge_map(KnowledgeSource("same", NAMES, np.ones((N, 4))))
     assert plt.get_fignums() == []

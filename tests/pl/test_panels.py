@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -99,11 +99,13 @@ def test_names_break_after_underscores() -> None:
 
 def test_captions_keep_every_word_and_fit() -> None:
     words = ["Marks are means over perturbations,", "", "with a $ and", "averylongword."]
-    text = _panels.caption(words, 42)
+    options: dict[str, Any] = {"handles": [], "panels": (10, 5), "others": 0, "show": False, "save": None}
+    with _panels.new_page(42, None, sentences=words, **options) as page:
+        pass
+    (text,) = (text.get_text() for text in page.figure.texts)
     assert text.split() == " ".join(words).split()
     assert all(_style.text_width(line, _style.SMALL) <= 40 * _panels.POINTS for line in text.split("\n") if " " in line)
-    assert _panels.n_lines(text) == len(text.split("\n"))
-    assert _panels.n_lines("") == 0
+    assert page.height == pytest.approx(10 + 2 * _panels.MARGIN + _panels.TEXT_LINE * len(text.split("\n")))
 
 
 def test_panels_name_themselves() -> None:
@@ -120,8 +122,12 @@ def test_a_height_is_kept_or_refused() -> None:
         figure = draw(figsize=(4, natural[1] + 1), show=False)
         assert figure.get_size_inches() == pytest.approx([4, natural[1] + 1])
         require_room(figure)
-        with pytest.raises(DataError, match="a height of 0.5 inches does not suffice. Take"):
+        with pytest.raises(DataError, match="a height of 0.5 inches does not suffice. Take") as refused:
             draw(figsize=(4, 0.5))
+        needed = float(str(refused.value).split("Take ")[1].split()[0])
+        require_room(draw(figsize=(4, needed), show=False))
+        with pytest.raises(DataError, match="does not suffice"):
+            draw(figsize=(4, needed - 0.02))
 
 
 def test_marks_and_colours_go_together() -> None:

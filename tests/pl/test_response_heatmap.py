@@ -16,7 +16,7 @@ from scgenept import _keys
 from scgenept._errors import DataError, UnknownNameError
 from scgenept.pl import _style
 from tests.pl.conftest import PREDICTED
-from tests.pl.figures import caption_of, require_room
+from tests.pl.figures import bare, caption_of, require_room
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -53,7 +53,7 @@ def child(ax, label: str):
 
 
 def test_observed_changes_in_the_order_of_clusters(cells: AnnData) -> None:
-    ax = sgp.pl.response_heatmap(cells, kind="observed", genes=12)
+    ax = sgp.pl.response_heatmap(cells, kind="observed", genes=12, ax=bare())
     expected = changes(cells)
     chosen = (expected**2).mean().sort_values(ascending=False).index[:12]
     assert set(genes_of(ax)) == set(chosen)
@@ -69,7 +69,7 @@ def test_observed_changes_in_the_order_of_clusters(cells: AnnData) -> None:
 
 
 def test_prediction_stands_under_the_observation(cells: AnnData) -> None:
-    ax = sgp.pl.response_heatmap(cells, genes=10)
+    ax = sgp.pl.response_heatmap(cells, genes=10, ax=bare())
     assert set(rows_of(ax)) == set(PREDICTED)
     expected = changes(cells)
     for i, name in enumerate(rows_of(ax)):
@@ -86,7 +86,7 @@ def test_prediction_stands_under_the_observation(cells: AnnData) -> None:
 
 def test_strip_says_the_part_of_the_split(cells: AnnData) -> None:
     cells.obs["split"] = cells.obs["split"].astype(str).where(cells.obs[_keys.PERTURBATION] != "G07", None)
-    ax = sgp.pl.response_heatmap(cells, kind="observed", genes=3)
+    ax = sgp.pl.response_heatmap(cells, kind="observed", genes=3, ax=bare())
     legend = {
         text.get_text(): to_hex(patch.get_facecolor())
         for text, patch in zip(ax.get_legend().get_texts(), ax.get_legend().get_patches(), strict=True)
@@ -98,13 +98,13 @@ def test_strip_says_the_part_of_the_split(cells: AnnData) -> None:
     assert colours == [legend["no part" if name == "G07" else part[name]] for name in rows_of(ax)]
     del cells.obs["split"]
     assert "split" not in {
-        axes.get_label() for axes in sgp.pl.response_heatmap(cells, kind="observed", genes=3).child_axes
+        axes.get_label() for axes in sgp.pl.response_heatmap(cells, kind="observed", genes=3, ax=bare()).child_axes
     }
 
 
 def test_figures_and_predictions_of_the_packaged_data() -> None:
     mini = sgp.datasets.k562_mini(n_cells=5)
-    ax = sgp.pl.response_heatmap(mini, genes=["HBZ", "HBG2", "TMSB4X"])
+    ax = sgp.pl.response_heatmap(mini, genes=["HBZ", "HBG2", "TMSB4X"], ax=bare())
     means = mini.varm[_keys.OBSERVED_MEAN]
     expected = means.drop(columns="ctrl").sub(means["ctrl"], axis=0).T
     np.testing.assert_allclose(drawn(ax), expected.loc[rows_of(ax), genes_of(ax)])
@@ -113,11 +113,11 @@ def test_figures_and_predictions_of_the_packaged_data() -> None:
 
 def test_predictions_alone(cells: AnnData) -> None:
     controls = cells[cells.obs[_keys.IS_CONTROL]]
-    ax = sgp.pl.response_heatmap(controls, [["G03", "G01"], "G07"], genes=["G05", "G02"])
+    ax = sgp.pl.response_heatmap(controls, [["G03", "G01"], "G07"], genes=["G05", "G02"], ax=bare())
     assert rows_of(ax) == ["G01+G03", "G07"], "two need no clustering"
     assert genes_of(ax) == ["G05", "G02"]
     np.testing.assert_allclose(drawn(ax)[1], predicted(cells, "G07")[["G05", "G02"]], rtol=1e-4, atol=1e-6)
-    ax = sgp.pl.response_heatmap(controls, observed=cells, genes=3)
+    ax = sgp.pl.response_heatmap(controls, observed=cells, genes=3, ax=bare())
     assert len(drawn(ax)) == 2 * len(PREDICTED)
 
 
@@ -139,15 +139,25 @@ def test_text_has_room(cells: AnnData, width: int) -> None:
     assert ("No room for names of genes" in caption_of(ax)) == (width == 85)
 
 
+def test_long_names_of_perturbations_leave_the_heatmap_its_width() -> None:
+    mini = sgp.datasets.k562_mini(n_cells=3)
+    names = [f"ENSG0000012{i}456.12+ENSG0000012{i}457.12" for i in range(5)]
+    mini.varm[_keys.OBSERVED_MEAN] = mini.varm[_keys.OBSERVED_MEAN].iloc[:, :5].set_axis(names, axis=1).assign(ctrl=1.0)
+    ax = sgp.pl.response_heatmap(mini, genes=4, figsize=(85 * _style.MM, None))
+    require_room(ax)
+    assert ax.get_window_extent().width > 0.4 * ax.figure.bbox.width
+    assert all("…" in name for name in rows_of(ax))
+
+
 def test_more_perturbations_than_have_a_name() -> None:
     mini = sgp.datasets.k562_mini(n_cells=3)
     rng = np.random.default_rng(0)
-    names = [f"GENENUMBER{i:03d}+ANOTHERGENE{i:03d}" for i in range(150)]
-    means = pd.DataFrame(rng.normal(1, 0.3, (mini.n_vars, 150)), index=mini.var_names, columns=names)
+    names = [f"GENENUMBER{i:03d}+ANOTHERGENE{i:03d}" for i in range(120)]
+    means = pd.DataFrame(rng.normal(1, 0.3, (mini.n_vars, 120)), index=mini.var_names, columns=names)
     mini.varm[_keys.OBSERVED_MEAN] = means.assign(ctrl=1.0)
     ax = sgp.pl.response_heatmap(mini, genes=8)
     require_room(ax)
-    assert drawn(ax).shape == (150, 8)
+    assert drawn(ax).shape == (120, 8)
     assert rows_of(ax) == []
     assert "No room for names of perturbations" in caption_of(ax)
     assert ax.figure.get_size_inches()[1] < 250 * _style.MM

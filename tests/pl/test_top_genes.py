@@ -24,7 +24,7 @@ from scgenept._errors import DataError, UnknownNameError
 from scgenept.evaluation.de import rank_genes
 from scgenept.evaluation.pseudobulk import pseudobulk
 from scgenept.pl import _style
-from tests.pl.figures import caption_of, require_room
+from tests.pl.figures import bare, caption_of, require_room
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,7 +130,7 @@ def ranking(screen: ad.AnnData) -> list[str]:
 
 
 def test_observed_cells_are_boxes_over_their_control(predicted: ad.AnnData, screen: ad.AnnData) -> None:
-    ax = sgp.pl.top_genes(predicted, ["TARGET", "GENE3"], observed=screen)
+    ax = sgp.pl.top_genes(predicted, ["TARGET", "GENE3"], observed=screen, ax=bare())
     assert names_on(ax) == ranking(screen)[:20]
     bulk = pseudobulk(screen)
     change = (bulk.mean.loc[NAME] - bulk.mean.loc["ctrl"])[names_on(ax)]
@@ -145,7 +145,7 @@ def test_observed_cells_are_boxes_over_their_control(predicted: ad.AnnData, scre
 
 
 def test_prediction_is_mean_and_sd_of_predicted_rows_only(predicted: ad.AnnData, screen: ad.AnnData) -> None:
-    ax = sgp.pl.top_genes(predicted, NAME, observed=screen)
+    ax = sgp.pl.top_genes(predicted, NAME, observed=screen, ax=bare())
     genes = predicted.var_names.get_indexer(names_on(ax))
     layer = predicted.layers[NAME][2:][:, genes].astype(np.float64)
     control = predicted.X.toarray()[2:][:, genes].mean(axis=0)
@@ -162,7 +162,7 @@ def test_the_interval_takes_the_place_of_the_sd(predicted: ad.AnnData, screen: a
     lower, upper = mean - np.linspace(0.1, 0.4, len(GENES)), mean + np.linspace(0.2, 0.5, len(GENES))
     lower[3] = upper[3] = np.nan  # a gene that was not calibrated
     predicted.varm[f"{NAME}_interval"] = pd.DataFrame({"lower": lower, "upper": upper, "std": 1.0}, index=GENES)
-    ax = sgp.pl.top_genes(predicted, NAME, observed=screen, n_top=30)
+    ax = sgp.pl.top_genes(predicted, NAME, observed=screen, n_top=30, ax=bare())
     genes = predicted.var_names.get_indexer(names_on(ax))
     expected = np.nan_to_num((upper - lower) / 2)[genes]
     np.testing.assert_allclose(bars(ax, "predicted"), expected, atol=1e-5)
@@ -172,7 +172,7 @@ def test_the_interval_takes_the_place_of_the_sd(predicted: ad.AnnData, screen: a
 
 
 def test_figures_do_where_there_are_no_cells(predicted: ad.AnnData, screen: ad.AnnData) -> None:
-    ax = sgp.pl.top_genes(with_figures(predicted, screen), NAME)
+    ax = sgp.pl.top_genes(with_figures(predicted, screen), NAME, ax=bare())
     bulk = pseudobulk(screen)
     assert names_on(ax) == ranking(screen)[:20]
     np.testing.assert_allclose(marks(ax)["observed"][1], (bulk.mean.loc[NAME] - bulk.mean.loc["ctrl"])[names_on(ax)])
@@ -185,7 +185,7 @@ def test_figures_do_where_there_are_no_cells(predicted: ad.AnnData, screen: ad.A
 def test_figures_without_numbers_are_ranked_as_equally_many_cells(predicted: ad.AnnData, screen: ad.AnnData) -> None:
     adata = with_figures(predicted, screen)
     del adata.uns[_keys.UNS][_keys.OBSERVED]
-    ax = sgp.pl.top_genes(adata, NAME)
+    ax = sgp.pl.top_genes(adata, NAME, ax=bare())
     mean, std = adata.varm[_keys.OBSERVED_MEAN], adata.varm[_keys.OBSERVED_STD]
     strength = ((mean[NAME] - mean["ctrl"]) / np.hypot(std[NAME], std["ctrl"])).abs()
     assert names_on(ax) == strength.sort_values(ascending=False).index[:20].tolist()
@@ -193,18 +193,18 @@ def test_figures_without_numbers_are_ranked_as_equally_many_cells(predicted: ad.
 
 
 def test_without_observation_the_prediction_ranks(predicted: ad.AnnData) -> None:
-    ax = sgp.pl.top_genes(predicted, NAME, n_top=5)
+    ax = sgp.pl.top_genes(predicted, NAME, n_top=5, ax=bare())
     heights = np.abs(marks(ax)["predicted"][1])
     assert set(marks(ax)) == {"predicted"}
     assert (np.diff(heights) <= 0).all()
-    everything = np.abs(marks(sgp.pl.top_genes(predicted, NAME, n_top=30))["predicted"][1])
+    everything = np.abs(marks(sgp.pl.top_genes(predicted, NAME, n_top=30, ax=bare()))["predicted"][1])
     assert heights.min() >= everything[5:].max()
     assert "Top 5 genes by size of the predicted change." in caption_of(ax)
     assert "Observed" not in caption_of(ax)
 
 
 def test_caption_names_model_modality_cell_type_and_cells(predicted: ad.AnnData, screen: ad.AnnData) -> None:
-    caption = caption_of(sgp.pl.top_genes(predicted, NAME, observed=screen))
+    caption = caption_of(sgp.pl.top_genes(predicted, NAME, observed=screen, ax=bare()))
     assert "Predicted by test-model (trained on CRISPRa, K562) from 28 control cells." in caption
     assert "Observed: 25 cells (CRISPRi, RPE1); boxes: quartiles, whiskers: 5th to 95th percentile." in caption
     assert "Top 20 genes by Welch's t" in caption
@@ -213,16 +213,16 @@ def test_caption_names_model_modality_cell_type_and_cells(predicted: ad.AnnData,
 @pytest.mark.parametrize(("n_simulated", "words"), [(30, "28 simulated control"), (5, "28 (3 simulated) control")])
 def test_caption_says_what_is_simulated(predicted: ad.AnnData, n_simulated: int, words: str) -> None:
     predicted.obs[_keys.SIMULATED] = np.arange(30) < n_simulated
-    assert words in caption_of(sgp.pl.top_genes(predicted, NAME))
+    assert words in caption_of(sgp.pl.top_genes(predicted, NAME, ax=bare()))
 
 
 def test_unknown_origin_is_left_out(predicted: ad.AnnData) -> None:
     predicted.uns[_keys.UNS][_keys.PREDICTIONS][NAME].update(modality="unknown", cell_type="")
-    assert "Predicted by test-model from 28" in caption_of(sgp.pl.top_genes(predicted, NAME))
+    assert "Predicted by test-model from 28" in caption_of(sgp.pl.top_genes(predicted, NAME, ax=bare()))
 
 
 def test_units_and_name_are_on_the_axes(predicted: ad.AnnData) -> None:
-    ax = sgp.pl.top_genes(predicted, NAME)
+    ax = sgp.pl.top_genes(predicted, NAME, ax=bare())
     assert "change over control" in ax.get_ylabel()
     assert "log1p of counts per 10,000" in ax.get_ylabel()
     assert ax.get_legend().get_title().get_text() == NAME
@@ -230,13 +230,13 @@ def test_units_and_name_are_on_the_axes(predicted: ad.AnnData) -> None:
 
 
 def test_targets_are_marked(predicted: ad.AnnData, screen: ad.AnnData) -> None:
-    ax = sgp.pl.top_genes(predicted, NAME, observed=screen, n_top=30)
+    ax = sgp.pl.top_genes(predicted, NAME, observed=screen, n_top=30, ax=bare())
     bold = {label.get_text() for label in ax.get_xticklabels() if label.get_fontweight() == "bold"}
     assert bold == {"GENE3", "TARGET"}
     bands = [patch for patch in ax.patches if to_hex(patch.get_facecolor()).upper() == _style.BAND]
     assert {names_on(ax)[round(band.get_x() + band.get_width() / 2)] for band in bands} == bold
     assert "Bold on grey: perturbed." in caption_of(ax)
-    few = sgp.pl.top_genes(predicted, NAME, n_top=1)
+    few = sgp.pl.top_genes(predicted, NAME, n_top=1, ax=bare())
     assert "Bold on grey" not in caption_of(few) or names_on(few)[0] in bold
 
 
@@ -267,7 +267,7 @@ def test_two_panels_side_by_side(predicted: ad.AnnData, screen: ad.AnnData) -> N
 
 
 def test_colours_are_told_apart_by_everyone(predicted: ad.AnnData, screen: ad.AnnData) -> None:
-    ax = sgp.pl.top_genes(predicted, NAME, observed=screen)
+    ax = sgp.pl.top_genes(predicted, NAME, observed=screen, ax=bare())
     colours = {c.get_label(): to_hex(c.lines[0].get_color()).upper() for c in ax.containers}
     assert colours == {"observed": "#0072B2", "predicted": "#D55E00"}
     assert {c.get_label(): c.lines[0].get_marker() for c in ax.containers} == {"observed": "D", "predicted": "o"}
@@ -276,7 +276,7 @@ def test_colours_are_told_apart_by_everyone(predicted: ad.AnnData, screen: ad.An
 
 def test_fewer_genes_than_asked_for(predicted: ad.AnnData, screen: ad.AnnData) -> None:
     shared = screen[:, GENES[10:3:-1]]
-    ax = sgp.pl.top_genes(predicted, NAME, observed=shared)
+    ax = sgp.pl.top_genes(predicted, NAME, observed=shared, ax=bare())
     assert sorted(names_on(ax)) == sorted(GENES[4:11])
     bulk = pseudobulk(screen)
     np.testing.assert_allclose(marks(ax)["observed"][1], (bulk.mean.loc[NAME] - bulk.mean.loc["ctrl"])[names_on(ax)])
@@ -284,7 +284,7 @@ def test_fewer_genes_than_asked_for(predicted: ad.AnnData, screen: ad.AnnData) -
 
 def test_observed_cells_without_controls_use_the_input_controls(predicted: ad.AnnData, screen: ad.AnnData) -> None:
     only = screen[screen.obs[_keys.PERTURBATION] == NAME]
-    ax = sgp.pl.top_genes(predicted, NAME, observed=only)
+    ax = sgp.pl.top_genes(predicted, NAME, observed=only, ax=bare())
     control = predicted.to_df()[2:].mean()
     np.testing.assert_allclose(
         marks(ax)["observed"][1], (only.to_df().mean() - control)[names_on(ax)], rtol=1e-4, atol=1e-6
@@ -295,7 +295,7 @@ def test_observed_cells_without_controls_use_the_input_controls(predicted: ad.An
 def test_labelled_cells_in_adata_itself_are_found(screen: ad.AnnData) -> None:
     add_prediction(screen, NAME)
     screen.layers[NAME][~screen.obs[_keys.IS_CONTROL].to_numpy()] = np.nan
-    ax = sgp.pl.top_genes(screen, NAME)
+    ax = sgp.pl.top_genes(screen, NAME, ax=bare())
     assert len(boxes(ax)) == 20
     assert "from 28 control cells" in caption_of(ax)
 
@@ -304,23 +304,23 @@ def test_input_layer_and_other_keys(predicted: ad.AnnData) -> None:
     predicted.layers["log"] = predicted.X * 0
     add_prediction(predicted, "mine", input_layer="log")
     np.testing.assert_allclose(
-        np.abs(marks(sgp.pl.top_genes(predicted, NAME, key="mine", n_top=30))["predicted"][1]).max(),
+        np.abs(marks(sgp.pl.top_genes(predicted, NAME, key="mine", n_top=30, ax=bare()))["predicted"][1]).max(),
         np.abs(predicted.layers["mine"][2:].mean(axis=0)).max(),
         rtol=1e-5,
     )
-    assert sgp.pl.top_genes(predicted, NAME) is not None  # the default key wins
+    assert sgp.pl.top_genes(predicted, NAME, ax=bare()) is not None  # the default key wins
     del predicted.layers[NAME], predicted.uns[_keys.UNS][_keys.PREDICTIONS][NAME]
-    assert sgp.pl.top_genes(predicted, NAME) is not None  # the only one
+    assert sgp.pl.top_genes(predicted, NAME, ax=bare()) is not None  # the only one
     add_prediction(predicted, "yours")
     with pytest.raises(UnknownNameError, match=r"2 predictions of GENE3\+TARGET are stored: mine, yours.*key="):
-        sgp.pl.top_genes(predicted, NAME)
+        sgp.pl.top_genes(predicted, NAME, ax=bare())
     with pytest.raises(UnknownNameError, match=r"'mine' is of GENE3\+TARGET, not of GENE5"):
-        sgp.pl.top_genes(predicted, "GENE5", key="mine")
+        sgp.pl.top_genes(predicted, "GENE5", key="mine", ax=bare())
 
 
 def test_one_predicted_cell_has_no_spread(predicted: ad.AnnData) -> None:
     predicted.layers[NAME][3:] = np.nan
-    ax = sgp.pl.top_genes(predicted, NAME)
+    ax = sgp.pl.top_genes(predicted, NAME, ax=bare())
     assert (bars(ax, "predicted") == 0).all()
     assert "from 1 control cell." in caption_of(ax)
 
@@ -337,9 +337,9 @@ def test_save_and_the_adata_is_untouched(predicted: ad.AnnData, screen: ad.AnnDa
 def test_survives_a_round_trip(predicted: ad.AnnData, screen: ad.AnnData, tmp_path: Path) -> None:
     adata = with_figures(predicted, screen)
     adata.obs[_keys.SIMULATED] = True
-    expected = caption_of(sgp.pl.top_genes(adata, NAME))
+    expected = caption_of(sgp.pl.top_genes(adata, NAME, ax=bare()))
     adata.write_h5ad(tmp_path / "result.h5ad")
-    assert caption_of(sgp.pl.top_genes(ad.read_h5ad(tmp_path / "result.h5ad"), NAME)) == expected
+    assert caption_of(sgp.pl.top_genes(ad.read_h5ad(tmp_path / "result.h5ad"), NAME, ax=bare())) == expected
 
 
 @pytest.mark.parametrize(
@@ -373,6 +373,15 @@ def test_wrong_observations(predicted: ad.AnnData, screen: ad.AnnData) -> None:
     predicted.layers[NAME][:] = np.nan
     with pytest.raises(DataError, match="No row of layers"):
         sgp.pl.top_genes(predicted, NAME)
+
+
+def test_one_observed_cell_has_no_t(predicted: ad.AnnData, screen: ad.AnnData) -> None:
+    few = screen[:31].copy()
+    ax = sgp.pl.top_genes(predicted, NAME, observed=few, n_top=30, ax=bare())
+    assert "by size of the observed change, one cell being too few for a t." in caption_of(ax)
+    values = few.X.toarray().astype(float)
+    change = np.abs(values[30] - values[:30].mean(axis=0))
+    assert names_on(ax) == [GENES[i] for i in np.argsort(-change, kind="stable")]
 
 
 def test_wrapping() -> None:

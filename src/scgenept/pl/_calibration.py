@@ -14,19 +14,8 @@ from ..evaluation.scores import aurc, risk_coverage
 from ..evaluation.uncertainty import IntervalReport
 from ..evaluation.uncertainty.conformal import ALL
 from . import _style as style
-from ._panels import (
-    LEGEND_LINE,
-    MARGIN,
-    POINTS,
-    TEXT_LINE,
-    Panels,
-    caption,
-    legend_rows,
-    n_lines,
-    new_page,
-    page_size,
-    stretched,
-)
+from ._docs import describe_figure
+from ._panels import MARGIN, POINTS, TEXT_LINE, Panels, new_page, page_size
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +38,7 @@ _GROUP: Final = 0.7
 """Width that the marks of one level take at most, where levels are 1 apart."""
 _STEP: Final = 0.2
 """Largest distance of two marks."""
-_ASIDE: Final = 0.045
+_ASIDE: Final = 0.06
 """Of the open mark from the filled one."""
 _OPEN: Final[dict[str, Any]] = {
     "linestyle": "none", "marker": "o", "markersize": 3.0, "markeredgewidth": style.LINE,
@@ -63,6 +52,7 @@ _SOURCES: Final = {
 _DOTTED: Final = (0, (1, 1.5))
 
 
+@describe_figure("Two columns of a journal (175 mm)")
 def calibration(
     report: IntervalReport | Mapping[str, IntervalReport],
     *,
@@ -80,21 +70,15 @@ def calibration(
 
     *Risk:* the mean absolute error of the predictions that one keeps when the least confident are given up first. It
     falls to the left where sure means right. The dashed line is confidence that says nothing, the dotted line an oracle
-    that knows the errors; the area under the curve is the AURC of the report.
+    that knows the errors; the area under the curve is the AURC of the report. In a figure less wide than 120 mm the two
+    panels stand below each other.
 
     Parameters
     ----------
     report
         What :func:`scgenept.tl.evaluate_intervals` returns, or a mapping from names to several, to compare sources of
         intervals or models. One report is drawn by stratum, several over all perturbations.
-    figsize
-        Width and height of a new figure, inches; a height of ``None`` follows. Two columns of a journal (175 mm)
-        otherwise; in one (85 mm) the panels stand below each other.
-    show
-        ``True`` calls ``matplotlib.pyplot.show``; ``False`` keeps the figure out of pyplot. Otherwise it waits there,
-        as any figure of pyplot, unless ``save`` is given.
-    save
-        File to write the figure to, cropped, 300 dots per inch.
+    {figure}
     **kwargs
         To :class:`matplotlib.lines.Line2D` for marks and curve of all perturbations.
 
@@ -125,32 +109,35 @@ def calibration(
     series = _series(reports)
     width, wanted = page_size(figsize, style.TWO_COLUMNS)
     room = (width - 2 * MARGIN) * POINTS - 14 * style.SMALL
-    labels = [f"{style.shorten(name, room, style.SMALL)} (n = {table['n'].iloc[0]})" for name, table in series.items()]
     looks = _looks(series, kwargs)
-    handles = [Line2D([], [], **look | {"linestyle": "none"}) for look in looks]
-    handles.append(Line2D([], [], color=style.INK, markerfacecolor="white", **_OPEN))
-    labels.append("the 20 genes that change most")
-    text = caption(_sentences(reports), width)
+    handles = [
+        Line2D([], [], **look | {"linestyle": "none"}, label=f"{style.shorten(name, room, style.SMALL)} (n = {n})")
+        for look, (name, n) in zip(looks, ((name, table["n"].iloc[0]) for name, table in series.items()), strict=True)
+    ]
+    handles.append(
+        Line2D([], [], color=style.INK, markerfacecolor="white", **_OPEN, label="the 20 genes that change most")
+    )
     beside = width >= _SIDE_BY_SIDE
-    side = (width - 2 * _LEFT - 4 * MARGIN) / 2 if beside else width - _LEFT - 3 * MARGIN
-    top = 2.5 * MARGIN + LEGEND_LINE * legend_rows(labels, width) + TEXT_LINE
     rows = 1 if beside else 2
-    others = top + _BELOW * rows + TEXT_LINE * (rows - 1 + n_lines(text)) + 2 * MARGIN
-    height = stretched(wanted, others, _HEIGHT * rows, _LEAST * rows) / rows
-    step = height + _BELOW + TEXT_LINE
-    bottom = top + step * rows - TEXT_LINE
-    with new_page(width, others + height * rows, show=show, save=save) as page:
-        page.legend(handles, labels)
-        x = MARGIN + _LEFT
+    side = (width - 2 * _LEFT - 4 * MARGIN) / 2 if beside else width - _LEFT - 3 * MARGIN
+    with new_page(
+        width,
+        wanted,
+        handles=handles,
+        sentences=_sentences(reports),
+        panels=(_HEIGHT * rows, _LEAST * rows),
+        others=2.5 * MARGIN + (TEXT_LINE + _BELOW) * rows,
+        show=show,
+        save=save,
+    ) as page:
+        left, top, height = MARGIN + _LEFT, page.top + 1.5 * MARGIN + TEXT_LINE, page.room / rows
+        move = (side + _LEFT + MARGIN, 0.0) if beside else (0.0, height + _BELOW + TEXT_LINE)
         axes = {
-            "coverage": page.axes(x, top, side, height),
-            "risk": page.axes(x + side + _LEFT + MARGIN, top, side, height)
-            if beside
-            else page.axes(x, top + step, side, height),
+            "coverage": page.axes(left, top, side, height),
+            "risk": page.axes(left + move[0], top + move[1], side, height),
         }
         _coverage(axes["coverage"], series, looks)
         _risk(axes["risk"], reports, looks)
-        page.caption(bottom + MARGIN, text)
     return Panels(page.figure, axes)
 
 
@@ -208,7 +195,7 @@ def _looks(series: dict[str, pd.DataFrame], kwargs: dict[str, Any]) -> list[dict
     marks = ["o", *style.MARKS[1:]] if single else list(style.MARKS)
     looks = []
     for i in range(len(series)):
-        look = {"color": colours[i], "marker": marks[i], "markersize": 3.0, "markeredgewidth": 0.0}
+        look = {"color": colours[i], "marker": marks[i], "markersize": 4.0, "markeredgewidth": 0.0}
         looks.append(style.look(look, kwargs, Line2D) if i == 0 or not single else look)
     return looks
 
@@ -237,9 +224,7 @@ def _coverage(ax: Axes, series: dict[str, pd.DataFrame], looks: list[dict[str, A
         at = np.arange(len(levels)) + (step * (i - (len(series) - 1) / 2))
         for x, low, high in zip(at, rows["coverage_low"], rows["coverage_high"], strict=True):
             if np.isfinite(low):
-                ax.plot(
-                    [x, x], [low, high], color=look["color"], linewidth=1.6 * style.LINE, zorder=2, label="_interval"
-                )
+                ax.plot([x, x], [low, high], color=look["color"], linewidth=style.LINE, zorder=2, label="_interval")
         if not single or i == 0:
             ax.plot(
                 at + _ASIDE,
@@ -308,7 +293,9 @@ def _sentences(reports: dict[str, IntervalReport]) -> list[str]:
             f"{aurc(-error, error):.3g} for an oracle"
         )
         of = sources if len(reports) == 1 else f"{name}: {sources}"
-        found.append(f"{of[0].upper() if len(reports) == 1 else of[0]}{of[1:]}, {n} test perturbations; {area}.")
+        found.append(
+            f"{of[0].upper() if len(reports) == 1 else of[0]}{of[1:]}, {n} test perturbation{'s'[: n != 1]}; {area}."
+        )
     found.append(
         "Coverage: marks are means over perturbations, bars 95 % intervals by bootstrap over perturbations, none for "
         "n = 1; dashed: what was promised. Risk: mean over genes and the perturbations kept; dashed: if confidence "

@@ -27,6 +27,13 @@ def observed_by(observation: Observation, drawn: str = "") -> str:
     return f"Observed: {number}{f' ({observation.origin})' if observation.origin else ''}{drawn}{over}."
 
 
+def ranked_by(observation: Observation) -> str:
+    """Say what the top genes are first in, of which one cell has no Welch's t."""
+    if observation.n_cells == 1:
+        return "size of the observed change, one cell being too few for a t"
+    return "Welch's t of the observed cells against control"
+
+
 def cells(number: int, kind: str = "") -> str:
     """Write a number of cells."""
     return f"{number:,} {kind}cell{'' if number == 1 else 's'}"

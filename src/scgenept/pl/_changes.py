@@ -14,7 +14,7 @@ from ..data.checks import check_unique_genes
 from ..data.records import split_key
 from ..evaluation.baselines import CATALOG
 from ..evaluation.pseudobulk import perturbation_labels, pseudobulk
-from ._responses import labels_of, origin
+from ._responses import labels_of, origin, require_adata
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,6 +82,7 @@ def observed_changes(adata: AnnData) -> Changes | None:
     DataError
         A gene occurs twice, or values are NaN.
     """
+    require_adata(adata)
     check_unique_genes(adata.var_names)
     labels = labels_of(adata)
     if _keys.CONTROL in labels and len(labels) > 1:

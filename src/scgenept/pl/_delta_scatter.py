@@ -9,16 +9,18 @@ import pandas as pd
 from matplotlib.collections import PathCollection
 from matplotlib.lines import Line2D
 
-from .._errors import DataError
+from .._errors import DataError, UnknownGeneError, listing, near_names
 from ..evaluation.scores.correlations import pearson_delta
 from . import _style as style
-from ._captions import observed_by, predicted_by
+from ._captions import observed_by, predicted_by, ranked_by
 from ._changes import References, observed_changes, references, require_finite
+from ._docs import describe_figure
 from ._figures import on_axes
-from ._labels import label_points
+from ._labels import label_points, left_out
 from ._responses import read_prediction, require_observation
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from anndata import AnnData
@@ -35,12 +37,14 @@ _N_AVOIDED: Final = 100
 _SIZE: Final = (style.ONE_COLUMN, 100 * style.MM)
 
 
+@describe_figure("One column of a journal (85 mm) by 100 mm")
 def delta_scatter(  # noqa: PLR0913  (where the data are, and where the figure goes)
     adata: AnnData,
     perturbation: PerturbationLike,
     *,
     observed: AnnData | None = None,
     n_label: int = 10,
+    label: str | Sequence[str] = (),
     key: str | None = None,
     ax: Axes | None = None,
     figsize: Figsize | None = None,
@@ -63,28 +67,16 @@ def delta_scatter(  # noqa: PLR0913  (where the data are, and where the figure g
 
     Parameters
     ----------
-    adata
-        Cells with a prediction of :func:`scgenept.tl.predict_perturbation`; rows that are NaN were not predicted.
-    perturbation
-        What was predicted, for example ``"CEBPB+FOSB"`` or ``["FOSB", "CEBPB"]``.
+    {prediction}
     observed
         Where to look for the observed response, and for other perturbations: labelled cells and control cells, or the
         figures ``varm["observed_mean"]`` and ``varm["observed_std"]``, log1p of counts per 1e4. ``adata`` itself
         otherwise.
     n_label
         Number of top genes to name.
-    key
-        Which prediction, where several of the same perturbation are stored.
-    ax
-        Axes to draw on, of a figure with ``layout="constrained"``; a new figure otherwise.
-    figsize
-        Width and height of a new figure, inches; a height of ``None`` follows. One column of a journal (85 mm) by 100
-        mm otherwise.
-    show
-        ``True`` calls ``matplotlib.pyplot.show``; ``False`` keeps the figure out of pyplot. Otherwise it waits there,
-        as any figure of pyplot, unless ``save`` is given.
-    save
-        File to write the figure to, cropped, 300 dots per inch.
+    label
+        More genes to name, such as those of your question; the caption says which of them found no room.
+    {ax}
     **kwargs
         To :meth:`matplotlib.axes.Axes.scatter` of all genes.
 
@@ -96,12 +88,10 @@ def delta_scatter(  # noqa: PLR0913  (where the data are, and where the figure g
     ------
     UnknownNameError
         There is no such prediction, or nothing was observed of the perturbation.
+    UnknownGeneError
+        A gene to name is not in the data.
     DataError
         No row is predicted, the genes do not meet, values are NaN, or ``n_label`` is negative.
-
-    Notes
-    -----
-    Nothing is written to the AnnData, and no rcParams are changed.
 
     Examples
     --------
@@ -123,14 +113,24 @@ def delta_scatter(  # noqa: PLR0913  (where the data are, and where the figure g
         {"observed": observation.table["change"], "predicted": prediction.table["change"].loc[genes]}, index=genes
     )
     require_finite(changes.T, "The change")
+    label = [label] if isinstance(label, str) else label
+    if unknown := [gene for gene in label if gene not in genes]:
+        msg = (
+            f"{len(unknown)} genes to name are not both predicted and observed: {listing(unknown)}."
+            f"{near_names(unknown[0], genes)}"
+        )
+        raise UnknownGeneError(msg)
     others = observed_changes(source)
     guesses = References({}) if others is None else references(others, prediction.perturbation)
     with on_axes(ax, figsize, _SIZE, show=show, save=save) as axes:
         _draw(axes, changes, prediction, kwargs)
         width = _frame(axes, changes, prediction)
-        style.caption_below(axes, _caption(changes, prediction, observation, guesses), width)
+        about = _caption(changes, prediction, observation, guesses)
+        # names placed beside the longest caption have room beside a shorter one too
+        note = style.caption_below(axes, about + left_out(label, ()), width)
         style.lay_out(axes)
-        _name(axes, changes, prediction, n_label)
+        written = _name(axes, changes, prediction, n_label, label)
+        note.set_text(style.wrap(about + left_out(label, written), width, style.SMALL))
     return axes
 
 
@@ -176,8 +176,8 @@ def _frame(ax: Axes, changes: pd.DataFrame, prediction: Prediction) -> float:
     style.few_ticks(ax)
     ax.set_ylabel("predicted change over control", **style.WORDS)
     handles = {
-        f"top {min(_N_TOP, len(changes))} genes": _handle("o", style.INK),
-        "other genes": _handle("o", style.FAINT),
+        f"top {min(_N_TOP, len(changes))} genes": style.mark("o", style.INK),
+        "other genes": style.mark("o", style.FAINT),
     }
     if _targets(changes, prediction):
         handles["perturbed"] = Line2D(
@@ -191,16 +191,14 @@ def _frame(ax: Axes, changes: pd.DataFrame, prediction: Prediction) -> float:
     return width
 
 
-def _handle(marker: str, color: str) -> Line2D:
-    return Line2D([], [], linestyle="", marker=marker, markersize=3.5, markeredgewidth=0, color=color)
-
-
-def _name(ax: Axes, changes: pd.DataFrame, prediction: Prediction, n_label: int) -> None:
+def _name(ax: Axes, changes: pd.DataFrame, prediction: Prediction, n_label: int, label: Sequence[str]) -> list[str]:
+    """Name targets, the genes asked for and the first of the top genes, and return which found room."""
     targets = _targets(changes, prediction)
-    names = list(dict.fromkeys([*targets, *changes.index[: min(n_label, _N_TOP)]])) if n_label else []
+    top = [*targets, *label, *changes.index[: min(n_label, _N_TOP)]] if n_label else label
+    names = list(dict.fromkeys(top))
     far = changes.abs().sum(axis=1).sort_values(ascending=False).index[:_N_AVOIDED]
     marked = changes.loc[list(dict.fromkeys([*targets, *changes.index[:_N_TOP], *far]))]
-    label_points(ax, changes.loc[names].to_numpy(), names, avoid=marked.to_numpy(), bold=targets)
+    return label_points(ax, changes.loc[names].to_numpy(), names, avoid=marked.to_numpy(), bold=targets)
 
 
 def _caption(changes: pd.DataFrame, prediction: Prediction, observation: Observation, guesses: References) -> str:
@@ -208,7 +206,7 @@ def _caption(changes: pd.DataFrame, prediction: Prediction, observation: Observa
     number = min(_N_TOP, len(changes))
     scores = (
         f"Pearson delta over {len(changes):,} genes: {_scores(changes, guesses, None)}; "
-        f"over the top {number} by Welch's t of observed cells against control: {_scores(changes, guesses, number)}."
+        f"over the top {number} by {ranked_by(observation)}: {_scores(changes, guesses, number)}."
     )
     sentences = [scores]
     if "mean" in guesses.changes:

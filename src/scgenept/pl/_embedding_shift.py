@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
-from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch
 
 from .._errors import DataError
 from ..evaluation.pseudobulk import perturbation_labels
 from . import _style as style
 from ._captions import predicted_by
+from ._docs import describe_figure
 from ._figures import on_axes
 from ._placement import find_basis, place
 from ._responses import find_key, labels_of, read_prediction
@@ -31,8 +31,11 @@ if TYPE_CHECKING:
 
 _SIZE: Final = (style.ONE_COLUMN, 95 * style.MM)
 _OTHERS: Final = "#DADADA"
+_OPEN: Final[dict[str, Any]] = {"facecolor": "white", "edgecolor": style.CONTROL, "linewidth": style.LINE}
+"""Look of control cells: rings, so that they differ from predictions in print without colour."""
 
 
+@describe_figure("One column of a journal (85 mm) by 95 mm")
 def embedding_shift(  # noqa: PLR0913  (what is drawn, and where the figure goes)
     adata: AnnData,
     perturbation: PerturbationLike,
@@ -57,7 +60,8 @@ def embedding_shift(  # noqa: PLR0913  (what is drawn, and where the figure goes
     shift.
 
     Thin arrows lead from single control cells to their predictions, the thick one from the mean of the control cells
-    to the mean of the predicted ones. Cells labelled with the perturbation, where ``adata`` has any, are triangles.
+    to the mean of the predicted ones. Cells labelled with the perturbation, where ``adata`` has any, are triangles, and
+    a blue arrow leads to their mean: compare its direction and length with those of the black one.
 
     Parameters
     ----------
@@ -73,16 +77,7 @@ def embedding_shift(  # noqa: PLR0913  (what is drawn, and where the figure goes
         Which prediction, where several of the same perturbation are stored.
     n_arrows
         Number of single cells with an arrow, evenly spread over the order of the cells.
-    ax
-        Axes to draw on, of a figure with ``layout="constrained"``; a new figure otherwise.
-    figsize
-        Width and height of a new figure, inches; a height of ``None`` follows. One column of a journal (85 mm) by 95 mm
-        otherwise.
-    show
-        ``True`` calls ``matplotlib.pyplot.show``; ``False`` keeps the figure out of pyplot. Otherwise it waits there,
-        as any figure of pyplot, unless ``save`` is given.
-    save
-        File to write the figure to, cropped, 300 dots per inch.
+    {ax}
     **kwargs
         To :meth:`matplotlib.axes.Axes.scatter` of the predicted cells.
 
@@ -98,10 +93,6 @@ def embedding_shift(  # noqa: PLR0913  (what is drawn, and where the figure goes
     DataError
         There is no embedding or no PCA, values are NaN, ``X`` is not what the PCA was made of, or ``n_arrows`` is
         negative.
-
-    Notes
-    -----
-    Nothing is written to the AnnData, and no rcParams are changed.
 
     Examples
     --------
@@ -126,11 +117,9 @@ def embedding_shift(  # noqa: PLR0913  (what is drawn, and where the figure goes
         _frame(axes, adata, found)
         width = style.width_in_points(axes)
         _legend(axes, prediction, width)
-        arrows = (
-            "Arrows: from control to prediction, thin of single cells, thick of the means."
-            if n_arrows
-            else ("Arrow: from the mean of the control cells to that of the predicted ones.")
-        )
+        thin = "thin of single cells, thick of the means" if n_arrows else "of the means"
+        blue = ", blue to the mean of observed cells" if observed.any() else ""
+        arrows = f"Arrows: from control to prediction, {thin}{blue}."
         style.caption_below(axes, f"{placement.how} {arrows} {predicted_by(prediction)}", width)
     return axes
 
@@ -151,7 +140,7 @@ def _draw(ax: Axes, placement: Placement, observed: np.ndarray, n_arrows: int, g
     common: dict[str, Any] = {"linewidth": 0, "rasterized": True}
     layers: tuple[tuple[str, np.ndarray, dict[str, Any]], ...] = (
         ("other cells", ~control & ~observed, {"s": size, "color": _OTHERS, "zorder": 1}),
-        ("control", control, {"s": size, "color": style.CONTROL, "zorder": 2}),
+        ("control", control, {"s": size, **_OPEN, "zorder": 2}),
         ("observed", observed & ~control, {"s": 1.3 * size, "color": style.OBSERVED, "marker": "^", "zorder": 3}),
     )
     for label, mask, looks in layers:
@@ -181,21 +170,23 @@ def _draw(ax: Axes, placement: Placement, observed: np.ndarray, n_arrows: int, g
             zorder=5,
         )
     ax.autoscale_view()
-    ax.add_patch(
-        FancyArrowPatch(
-            tuple(start.mean(axis=0)),
-            tuple(places.mean(axis=0)),
-            arrowstyle="-|>",
-            mutation_scale=9,
-            shrinkA=0,
-            shrinkB=0,
-            linewidth=2 * style.LINE,
-            edgecolor=style.INK,
-            facecolor=style.INK,
-            zorder=6,
-            gid="shift",
-        )
-    )
+    seen = cells[observed & ~control]
+    if len(seen):
+        _arrow(ax, start, seen, 5 * style.LINE, style.OBSERVED, gid="observed shift")
+    _arrow(ax, start, places, 2 * style.LINE, style.INK, gid="shift")
+
+
+def _arrow(ax: Axes, start: np.ndarray, end: np.ndarray, width: float, color: str, *, gid: str) -> None:
+    """Lead from the mean of cells to the mean of others."""
+    looks: dict[str, Any] = {
+        "arrowstyle": "-|>",
+        "mutation_scale": 6 + 2 * width,
+        "shrinkA": 0,
+        "shrinkB": 0,
+        "zorder": 6,
+    }
+    ends = (tuple(cells.mean(axis=0)) for cells in (start, end))
+    ax.add_patch(FancyArrowPatch(*ends, linewidth=width, color=color, gid=gid, **looks))
 
 
 def _frame(ax: Axes, adata: AnnData, basis: str) -> None:
@@ -215,6 +206,7 @@ def _legend(ax: Axes, prediction: Prediction, width: float) -> None:
     for points in ax.collections:
         if isinstance(points, PathCollection) and (label := str(points.get_label())):
             marker = "^" if label == "observed" else "o"
-            color = to_hex(np.atleast_2d(points.get_facecolor())[0])
-            handles[label] = Line2D([], [], linestyle="", marker=marker, markersize=3.5, markeredgewidth=0, color=color)
+            handles[label] = style.mark(marker, to_hex(np.atleast_2d(points.get_facecolor())[0]))
+            if label == "control":
+                handles[label].set(markeredgecolor=style.CONTROL, markeredgewidth=style.LINE)
     style.legend_above(ax, handles, title=str(prediction.perturbation), width=width)

@@ -13,19 +13,8 @@ from .._errors import DataError
 from ..evaluation.report._view import title
 from ..evaluation.summary import ALL
 from . import _style as style
-from ._panels import (
-    LEGEND_LINE,
-    MARGIN,
-    POINTS,
-    TEXT_LINE,
-    Panels,
-    caption,
-    legend_rows,
-    n_lines,
-    new_page,
-    page_size,
-    stretched,
-)
+from ._docs import describe_figure
+from ._panels import MARGIN, POINTS, TEXT_LINE, Panels, new_page, page_size
 from ._strips import read_strips
 
 if TYPE_CHECKING:
@@ -63,6 +52,7 @@ _BEST: Final[dict[str, Any]] = {"color": style.BASELINE, "marker": "D", "markers
 _OTHER: Final[dict[str, Any]] = {"color": style.FAINT, "marker": "s", "markersize": 2.2}
 
 
+@describe_figure("Two columns of a journal (175 mm), and as high as the rows need,")
 def evaluation(
     report: Report | AnnData,
     *,
@@ -95,14 +85,7 @@ def evaluation(
         thirds by the size of the effect, or by the number of cells; ``None`` draws the first row only.
     scale
         ``"calibrated"``, or ``"value"``: each score in its own unit on all cells, with the mean as a dashed line.
-    figsize
-        Width and height of a new figure, inches; a height of ``None`` follows. Two columns of a journal (175 mm), and
-        as high as the rows need, otherwise.
-    show
-        ``True`` calls ``matplotlib.pyplot.show``; ``False`` keeps the figure out of pyplot. Otherwise it waits there,
-        as any figure of pyplot, unless ``save`` is given.
-    save
-        File to write the figure to, cropped, 300 dots per inch.
+    {figure}
     **kwargs
         To :class:`matplotlib.lines.Line2D` for the marks of what is judged.
 
@@ -147,20 +130,21 @@ def evaluation(
     }
     limits = _limits(strips)
     heads = {metric: _head(metric, strips, panel) for metric in strips.metrics}
-    legend = _legend(strips, kwargs)
-    foot = caption(_sentences(strips, limits), width)
-    top = MARGIN + LEGEND_LINE * legend_rows(list(legend), width)
-    head_height = TEXT_LINE * max(map(n_lines, heads.values()))
+    head = TEXT_LINE * max(text.count("\n") + 1 for text in heads.values())
     n, all_lanes = len(strips.strata), len(lanes) * len(strips.strata)
-    others = top + head_height + (TEXT_LINE + _ROW_GAP) * n - _ROW_GAP + _TICKS + TEXT_LINE * n_lines(foot) + MARGIN
-    height = stretched(wanted, others, _LANES[len(lanes) > _MANY] * all_lanes, _LEAST * all_lanes) / n
-    row_height = TEXT_LINE + height + _ROW_GAP
-    bottom = top + head_height + row_height * n - _ROW_GAP + _TICKS
-    with new_page(width, others + height * n, show=show, save=save) as page:
-        page.legend(list(legend.values()), list(legend))
-        axes = {}
+    with new_page(
+        width,
+        wanted,
+        handles=_legend(strips, kwargs),
+        sentences=_sentences(strips, limits),
+        panels=(_LANES[len(lanes) > _MANY] * all_lanes, _LEAST * all_lanes),
+        others=head + (TEXT_LINE + _ROW_GAP) * n - _ROW_GAP + _TICKS,
+        show=show,
+        save=save,
+    ) as page:
+        axes, height = {}, page.room / n
         for row, stratum in enumerate(strips.strata):
-            start = top + head_height + row_height * row
+            start = page.top + head + (TEXT_LINE + height + _ROW_GAP) * row
             page.text(MARGIN, start, _row_title(stratum, strips.strata[stratum]), fontweight="bold")
             for column, metric in enumerate(strips.metrics):
                 x = left + column * (panel + _GAP)
@@ -172,7 +156,6 @@ def evaluation(
                 if column == 0:
                     _names(ax, page, names, strips.judged)
                 axes[metric, stratum] = ax
-        page.caption(bottom, foot)
     return Panels(page.figure, axes)
 
 
@@ -261,7 +244,11 @@ def _range(strips: Strips, metric: str) -> tuple[float, float]:
 def _scale(ax: Axes, strips: Strips, panel: float, *, last: bool) -> None:
     """Write numbers under the last row, as many as have room within the panel."""
     low, high = ax.get_xlim()
-    ticks = (-1.0, 0.0, 1.0, 2.0) if strips.scale == "calibrated" else tuple(MaxNLocator(3).tick_values(low, high))
+    ticks = (
+        (-1.0, 0.0, 1.0, 2.0)
+        if strips.scale == "calibrated"
+        else tuple(MaxNLocator(3, steps=[1, 2, 5, 10]).tick_values(low, high))
+    )
     digits = max(0, int(np.ceil(-np.log10(ticks[1] - ticks[0]) + 0.01))) if strips.scale == "value" else 0
     kept: dict[float, str] = {}
     edge = -1.0
@@ -294,21 +281,18 @@ def _row_title(stratum: str, n: int) -> str:
     return f"{name} (n = {n})"
 
 
-def _legend(strips: Strips, kwargs: dict[str, Any]) -> dict[str, Line2D]:
-    """Return label -> mark."""
-    many = len(strips.judged) != 1
-    mark = {"linestyle": "none"}
-    handles = {"predictions that are judged" if many else "the prediction": _JUDGED | style.look({}, kwargs, Line2D)}
+def _legend(strips: Strips, kwargs: dict[str, Any]) -> list[Line2D]:
+    """Return the marks of the legend, with their labels."""
+    judged = "the prediction" if len(strips.judged) == 1 else "predictions that are judged"
+    looks = {judged: _JUDGED | style.look({}, kwargs, Line2D)}
     if strips.baselines:
-        handles |= {"best baseline": _BEST, "other baselines": _OTHER}
-    found = {label: Line2D([], [], **look | mark) for label, look in handles.items()}
+        looks |= {"best baseline": _BEST, "other baselines": _OTHER}
+    handles = [Line2D([], [], **look | {"linestyle": "none", "label": label}) for label, look in looks.items()]
     line: dict[str, Any] = {"color": style.INK, "linewidth": style.LINE}
-    if strips.scale == "calibrated":
-        found["0: mean of training"] = Line2D([], [], linestyle=style.DASHED, **line)
-        found["1: replicate"] = Line2D([], [], **line)
-    else:
-        found["mean of training"] = Line2D([], [], linestyle=style.DASHED, **line)
-    return found
+    calibrated = strips.scale == "calibrated"
+    mean = "0: mean of training" if calibrated else "mean of training"
+    handles.append(Line2D([], [], linestyle=style.DASHED, label=mean, **line))
+    return [*handles, Line2D([], [], label="1: replicate", **line)] if calibrated else handles
 
 
 def _sentences(strips: Strips, limits: dict[str, tuple[float, float]]) -> list[str]:

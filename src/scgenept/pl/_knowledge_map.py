@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 import pandas as pd
 from matplotlib.collections import PathCollection
-from matplotlib.lines import Line2D
 
 from .._errors import DataError, UnknownNameError, listing
+from ..knowledge import KnowledgeSource
 from . import _style as style
+from ._docs import describe_figure
 from ._figures import on_axes
-from ._names import name_places
+from ._labels import label_points, left_out
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .._types import RNGLike
-    from ..knowledge import KnowledgeSource
     from ._figures import Figsize
 
 _N_COMPONENTS: Final = 50
@@ -30,11 +30,12 @@ _OTHER: Final = "other"
 _GREY: Final = "#D9D9D9"
 
 
+@describe_figure("One column of a journal (85 mm), and as high as its legend needs,")
 def knowledge_map(  # noqa: PLR0913  (what is drawn, and where the figure goes)
     source: KnowledgeSource,
     *,
     color: Mapping[str, str] | pd.Series | None = None,
-    label: Sequence[str] = (),
+    label: str | Sequence[str] = (),
     method: Literal["pca", "umap"] = "pca",
     ax: Axes | None = None,
     figsize: Figsize | None = None,
@@ -47,7 +48,7 @@ def knowledge_map(  # noqa: PLR0913  (what is drawn, and where the figure goes)
 
     The eight categories with most genes have a colour and a mark each; genes of others, and those without a category,
     are grey. Distances between clusters of a UMAP mean little; on a PCA the axes say which share of the variance they
-    show.
+    show. The caption says what was drawn, and which names found no room.
 
     Parameters
     ----------
@@ -59,16 +60,7 @@ def knowledge_map(  # noqa: PLR0913  (what is drawn, and where the figure goes)
         Genes to name in the map.
     method
         ``"pca"``, or ``"umap"`` of the first 50 principal components, with the cosine as metric.
-    ax
-        Axes to draw on, of a figure with ``layout="constrained"``; a new figure otherwise.
-    figsize
-        Width and height of a new figure, inches; a height of ``None`` follows. One column of a journal (85 mm), and as
-        high as its legend needs, otherwise.
-    show
-        ``True`` calls ``matplotlib.pyplot.show``; ``False`` keeps the figure out of pyplot. Otherwise it waits there,
-        as any figure of pyplot, unless ``save`` is given.
-    save
-        File to write the figure to, cropped, 300 dots per inch.
+    {ax}
     rng
         For UMAP.
     **kwargs
@@ -85,7 +77,7 @@ def knowledge_map(  # noqa: PLR0913  (what is drawn, and where the figure goes)
     UnknownNameError
         There is no such method.
     DataError
-        There are fewer than three genes, or no gene has a category.
+        There are fewer than three genes, all have the same numbers, or no gene has a category.
 
     Examples
     --------
@@ -100,19 +92,35 @@ def knowledge_map(  # noqa: PLR0913  (what is drawn, and where the figure goes)
     if method not in {"pca", "umap"}:
         msg = f"method={method!r} does not exist: 'pca' or 'umap'."
         raise UnknownNameError(msg)
+    _require_source(source)
+    label = [label] if isinstance(label, str) else label
     rows = [source.row(gene) for gene in label]
     categories = _categories(source, color)
     places, titles = _places(source, method, rng)
-    height = style.ONE_COLUMN + 3.2 * style.MM * (len(categories.cat.categories) + 1)
+    height = style.ONE_COLUMN + 3.2 * style.MM * (len(categories.cat.categories) + 3)
     with on_axes(ax, figsize, (style.ONE_COLUMN, height), show=show, save=save) as axes:
-        _draw(axes, places, categories, kwargs)
-        axes.set(xlabel=titles[0], ylabel=titles[1], xticks=[], yticks=[])
-        axes.set_title(f"{source.name}, {len(source):,} genes", loc="left", **style.TITLE)
         style.tidy(axes)
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.label.set(**style.WORDS)
-        name_places(axes, places[rows], label)
+        axes.set(xticks=[], yticks=[])
+        axes.set_xlabel(titles[0], **style.WORDS)
+        axes.set_ylabel(titles[1], **style.WORDS)
+        _draw(axes, places, categories, kwargs)
+        width = style.width_in_points(axes)
+        shown = dict(zip(categories.cat.categories, zip(style.MARKS, style.CATEGORIES, strict=True), strict=False))
+        handles = {name: style.mark(*look) for name, look in (shown | {_OTHER: ("o", _GREY)} if shown else {}).items()}
+        style.legend_above(axes, handles, title=f"{source.name}, {len(source):,} genes", width=width)
+        about = _sentences(source, method, categories, color)
+        # names placed beside the longest caption have room beside a shorter one too
+        note = style.caption_below(axes, about + left_out(label, ()), width)
+        style.lay_out(axes)
+        written = _name(axes, places, rows, label)
+        note.set_text(style.wrap(about + left_out(label, written), width, style.SMALL))
     return axes
+
+
+def _require_source(source: object) -> None:
+    if not isinstance(source, KnowledgeSource):
+        msg = f"A map of genes is drawn from a KnowledgeSource, sgp.knowledge.load(...); got {type(source).__name__}."
+        raise DataError(msg)
 
 
 def _categories(source: KnowledgeSource, color: Mapping[str, str] | pd.Series | None) -> pd.Series:
@@ -138,6 +146,9 @@ def _places(source: KnowledgeSource, method: str, rng: RNGLike) -> tuple[NDArray
     if len(source) < 3 or source.width < 2:
         msg = f"A map needs three genes and two numbers per gene; {source.name} is {len(source)} x {source.width}."
         raise DataError(msg)
+    if not np.ptp(source.vectors, axis=0).any():
+        msg = f"All {len(source):,} genes of {source.name} have the same numbers: there is nothing to map."
+        raise DataError(msg)
     n = 2 if method == "pca" else min(_N_COMPONENTS, len(source) - 1, source.width)
     pca = PCA(n_components=n, svd_solver="full" if min(source.vectors.shape) < 1000 else "covariance_eigh")
     components = pca.fit_transform(source.vectors.astype(np.float64))
@@ -152,37 +163,37 @@ def _places(source: KnowledgeSource, method: str, rng: RNGLike) -> tuple[NDArray
 
 
 def _draw(ax: Axes, places: NDArray[np.float64], categories: pd.Series, given: dict[str, Any]) -> None:
-    """Put the genes on the axes, grey ones below, and the legend beside them."""
+    """Put the genes on the axes, grey ones below."""
     size = float(np.clip(6000 / len(places), 1.5, 16))
     codes = categories.cat.codes.to_numpy()
-    grey = codes < 0
-    x, y = places[grey].T
     common: dict[str, Any] = {"linewidth": 0, "rasterized": True}
-    ours = {"s": size, "color": _GREY, "zorder": 1, "label": _OTHER, **common}
-    ax.scatter(x, y, **style.look(ours, given, PathCollection))
-    handles = []
-    for code, name in enumerate(categories.cat.categories):
-        here = codes == code
-        x, y = places[here].T
-        ours = {
-            "s": 1.6 * size,
-            "marker": style.MARKS[code],
-            "color": style.CATEGORIES[code],
-            "zorder": 2,
-            "label": name,
-            **common,
-        }
-        ax.scatter(x, y, **style.look(ours, given, PathCollection))
-        handles.append(_handle(style.MARKS[code], style.CATEGORIES[code], str(name)))
-    if not handles:
-        return
-    handles.append(_handle("o", _GREY, _OTHER))
-    # One column, as narrow as the axes: a long name would push them together.
-    width = 0.9 * style.width_in_points(ax)
-    for handle in handles:
-        handle.set_label(style.wrap(str(handle.get_label()), width, style.SMALL))
-    ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.0, -0.06), **style.LEGEND)
+    for code, name in enumerate([_OTHER, *categories.cat.categories], start=-1):
+        ours = {"s": size, "color": _GREY, "zorder": 1}
+        if code >= 0:
+            ours = {"s": 1.6 * size, "color": style.CATEGORIES[code], "marker": style.MARKS[code], "zorder": 2}
+        x, y = places[codes == code].T
+        ax.scatter(x, y, **style.look(ours | {"label": name} | common, given, PathCollection))
 
 
-def _handle(marker: str, color: str, label: str) -> Line2D:
-    return Line2D([], [], linestyle="", markersize=3.5, markeredgewidth=0, marker=marker, color=color, label=label)
+def _name(ax: Axes, places: NDArray[np.float64], rows: list[int], names: Sequence[str]) -> list[str]:
+    """Put a ring around genes and their names beside them, and return those that found room."""
+    if not rows:
+        return []
+    limits = ax.get_xlim(), ax.get_ylim()
+    x, y = places[rows].T
+    ax.scatter(x, y, s=25, facecolor="none", edgecolor=style.INK, linewidth=style.LINE, zorder=3)
+    ax.set(xlim=limits[0], ylim=limits[1])
+    return label_points(ax, places[rows], names, avoid=places[rows])
+
+
+def _sentences(source: KnowledgeSource, method: str, categories: pd.Series, color: object) -> str:
+    """Say what the places are and what the colours leave out."""
+    how = {
+        "pca": "first two principal components",
+        "umap": "UMAP of the first principal components by cosine; distances between clusters mean little",
+    }[method]
+    found = [f"A dot is a gene; near each other: alike to the source. {source.width:,} numbers per gene, {how}."]
+    if color is not None:
+        n = int(categories.notna().sum())
+        found.append(f"{n:,} genes have one of the {len(categories.cat.categories)} categories shown.")
+    return " ".join(found)

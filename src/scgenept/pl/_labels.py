@@ -7,20 +7,25 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
+from .._errors import listing
 from . import _style as style
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from matplotlib.axes import Axes
-    from matplotlib.transforms import Bbox
     from numpy.typing import NDArray
 
-_ITERATIONS: Final = 300
+_ITERATIONS: Final = 150
 """Steps of adjustText: a number and not a time, so that the figure is the same on a slow machine."""
-_LEADER: Final = 3.0
-"""Gap between a name and its point from which on a line joins them, points."""
+_ROUNDS: Final = 2
+"""How often names that found no room start again, around those that did."""
+_MARK: Final = 2.5
+"""Half the width of a point, points."""
+_LEADER: Final = 5.0
+"""Distance of a name from the middle of its point from which on a line joins them, points."""
 
 
 def label_points(
@@ -55,40 +60,51 @@ def label_points(
     box = ax.get_window_extent()
     scale = 72 / ax.figure.figure.dpi
     order = [i for i, name in enumerate(names) if style.text_width(name, style.SMALL) * 1.15 < box.width * scale]
-    texts = [_text(ax, places[i], names[i], names[i] in bold) for i in order]
-    if not texts:
-        return []
-    adjust_text(
-        texts,
-        x=avoid[:, 0],
-        y=avoid[:, 1],
-        target_x=places[order, 0],
-        target_y=places[order, 1],
-        ax=ax,
-        iter_lim=_ITERATIONS,
-        expand=(1.1, 1.25),
-        force_text=(0.3, 0.5),
-    )
-    kept: list[Text] = []
+    waiting = {i: _text(ax, places[i], names[i], names[i] in bold) for i in order}
+    kept: dict[int, Text] = {}
     taken: list[Bbox] = []
+    to_data, half = ax.transData.inverted(), _MARK / scale
+    marks = [Bbox([at - half, at + half]) for at in ax.transData.transform(avoid)]
+    for _ in range(_ROUNDS if waiting else 0):
+        for i, text in waiting.items():
+            text.set_position(places[i])
+        x, y = places[list(waiting)].T
+        adjust_text(
+            list(waiting.values()),
+            target_x=x,
+            target_y=y,
+            objects=[Bbox(to_data.transform(mark)) for mark in (*marks, *taken)],
+            ax=ax,
+            iter_lim=_ITERATIONS,
+            expand=(1.1, 1.25),
+            force_text=(0.3, 0.5),
+        )
+        for i, text in list(waiting.items()):
+            extent = Text.get_window_extent(text)
+            inside = box.x0 <= extent.x0 and extent.x1 <= box.x1 and box.y0 <= extent.y0 and extent.y1 <= box.y1
+            if inside and not any(extent.overlaps(other) for other in taken):
+                kept[i] = waiting.pop(i)
+                taken.append(extent)
+        if not waiting:
+            break
+    for text in waiting.values():
+        text.remove()
     leaders = []
-    to_data = ax.transData.inverted()
-    for text, i in zip(texts, order, strict=True):
-        extent = Text.get_window_extent(text)
-        beyond = extent.x0 < box.x0 or extent.x1 > box.x1 or extent.y0 < box.y0 or extent.y1 > box.y1
-        if beyond or any(extent.overlaps(other) for other in taken):
-            text.remove()
-            continue
-        kept.append(text)
-        taken.append(extent)
+    for i, extent in zip(kept, taken, strict=True):
         point = ax.transData.transform(places[i])
-        near = np.clip(point, [extent.x0, extent.y0], [extent.x1, extent.y1])
-        if np.hypot(*(point - near)) * scale > _LEADER:
-            leaders.append([places[i], to_data.transform(near)])
+        near = np.clip(point, extent.min, extent.max)
+        if (distance := np.hypot(*(near - point))) * scale > _LEADER:
+            leaders.append(to_data.transform([point + (near - point) * half / distance, near]))
     ax.add_collection(
         LineCollection(leaders, linewidths=style.FRAME, colors=style.INK, zorder=4, gid="leaders"), autolim=False
     )
-    return [text.get_text() for text in kept]
+    return [names[i] for i in kept]
+
+
+def left_out(names: Sequence[str], written: Collection[str]) -> str:
+    """Say which names found no room, for the end of a caption."""
+    missing = [name for name in names if name not in written]
+    return f" No room for the names of {listing(missing)}." if missing else ""
 
 
 def _text(ax: Axes, place: NDArray[np.float64], name: str, bold: bool) -> Text:  # noqa: FBT001

@@ -65,49 +65,90 @@ class Page:
         The figure.
     width, height
         Its size, millimetres.
+    top
+        Where the legend ends, millimetres.
+    room
+        What the panels take of the height, millimetres.
     """
 
     figure: Figure
     width: float
     height: float
+    top: float
+    room: float
 
     def axes(self, left: float, top: float, width: float, height: float) -> Axes:
         """Return new axes."""
-        return self.figure.add_axes(
-            (
-                left / self.width,
-                1 - (top + height) / self.height,
-                width / self.width,
-                height / self.height,
-            )
-        )
+        low = 1 - (top + height) / self.height
+        return self.figure.add_axes((left / self.width, low, width / self.width, height / self.height))
 
     def text(self, left: float, top: float, text: str, **look: Any) -> Text:
         """Write text below ``top``, to the right of ``left`` unless told otherwise; ``$`` is no mathematics."""
         options: dict[str, Any] = {"va": "top", "parse_math": False, **style.WORDS}
         return self.figure.text(left / self.width, 1 - top / self.height, text, **(options | look))
 
-    def caption(self, top: float, text: str) -> None:
-        """Write lines that :func:`caption` broke below ``top``."""
-        self.text(MARGIN, top, text, gid=style.CAPTION, linespacing=style.LINE_SPACING)
 
-    def legend(self, handles: Sequence[Artist], labels: Sequence[str]) -> None:
-        """Put a legend at the top, of the rows that :func:`legend_rows` counts."""
-        self.figure.legend(
+@contextmanager
+def new_page(
+    width: float,
+    height: float | None,
+    *,
+    handles: Sequence[Artist],
+    sentences: Sequence[str],
+    panels: tuple[float, float],
+    others: float,
+    show: bool | None,
+    save: str | Path | None,
+) -> Iterator[Page]:
+    """Give a page with a legend on top; what was drawn gets a caption at the foot, is written and shown.
+
+    Parameters
+    ----------
+    width, height
+        Of the page, millimetres; a height of ``None`` follows.
+    handles
+        What the legend shows, with their labels.
+    sentences
+        Of the caption; empty ones are left out.
+    panels
+        Height that the panels take where it is free, and what they cannot do without, millimetres.
+    others
+        What titles, scales and gaps between legend and caption take, millimetres.
+    show, save
+        As the figure's function was told.
+
+    Raises
+    ------
+    DataError
+        The height does not suffice.
+    """
+    labels = [str(handle.get_label()) for handle in handles]
+    columns = _columns(labels, width)
+    text = style.wrap(" ".join(filter(None, sentences)), (width - 2 * MARGIN) * POINTS, style.SMALL)
+    top, foot = MARGIN + LEGEND_LINE * ceil(len(labels) / columns), TEXT_LINE * (text.count("\n") + 1) + MARGIN
+    natural, least = panels
+    room = natural if height is None else height - top - others - foot
+    if room < least:
+        needed = ceil(100 * (top + others + foot + least) * style.MM) / 100
+        msg = (
+            f"figsize: a height of {(height or 0) * style.MM:.3g} inches does not suffice. Take {needed:.2f} or more, "
+            "or None for as much as is needed."
+        )
+        raise DataError(msg)
+    page = (width, top + others + room + foot)
+    size = (page[0] * style.MM, page[1] * style.MM)
+    with new_figure(size, layout="none", show=show, save=save) as figure:
+        figure.legend(
             list(handles),
             [label.replace("$", r"\$") for label in labels],
             loc="upper left",
-            bbox_to_anchor=(MARGIN / self.width, 1 - MARGIN / self.height),
-            ncols=_columns(labels, self.width),
+            bbox_to_anchor=(MARGIN / page[0], 1 - MARGIN / page[1]),
+            ncols=columns,
             **style.LEGEND,
         )
-
-
-@contextmanager
-def new_page(width: float, height: float, *, show: bool | None, save: str | Path | None) -> Iterator[Page]:
-    """Give an empty page, sizes in millimetres; what was drawn is then written and shown."""
-    with new_figure((width * style.MM, height * style.MM), layout="none", show=show, save=save) as figure:
-        yield Page(figure, width, height)
+        drawn = Page(figure, *page, top, room)
+        yield drawn
+        drawn.text(MARGIN, page[1] - foot, text, gid=style.CAPTION, linespacing=style.LINE_SPACING)
 
 
 def page_size(figsize: Figsize | None, width: float) -> tuple[float, float | None]:
@@ -135,50 +176,6 @@ def page_size(figsize: Figsize | None, width: float) -> tuple[float, float | Non
     return inches / style.MM, None if height is None else height / style.MM
 
 
-def stretched(height: float | None, others: float, natural: float, least: float) -> float:
-    """Return what the panels take of the height of a page, millimetres.
-
-    Parameters
-    ----------
-    height
-        Of the page, or ``None``.
-    others
-        What text, legend and gaps take of it.
-    natural, least
-        What the panels take where the height is free, and what they cannot do without.
-
-    Raises
-    ------
-    DataError
-        The height does not suffice.
-    """
-    if height is None:
-        return natural
-    if height - others < least:
-        msg = (
-            f"figsize: a height of {height * style.MM:.3g} inches does not suffice. Take "
-            f"{ceil(100 * (others + least) * style.MM) / 100:.2f} or more, or None for as much as is needed."
-        )
-        raise DataError(msg)
-    return height - others
-
-
-def n_lines(text: str) -> int:
-    """Return the number of lines of text."""
-    return text.count("\n") + 1 if text else 0
-
-
-def caption(sentences: Sequence[str], width: float) -> str:
-    """Join sentences and break them into the lines of a page of ``width`` millimetres."""
-    text = " ".join(sentence for sentence in sentences if sentence)
-    return style.wrap(text, (width - 2 * MARGIN) * POINTS, style.SMALL)
-
-
-def legend_rows(labels: Sequence[str], width: float) -> int:
-    """Return how many rows a legend takes on a page of ``width`` millimetres."""
-    return ceil(len(labels) / _columns(labels, width)) if labels else 0
-
-
 def _columns(labels: Sequence[str], width: float) -> int:
     widths = [style.text_width(label, style.SMALL) + _HANDLE * style.SMALL for label in labels]
-    return max(1, min(len(labels), int((width - 2 * MARGIN) * POINTS // max(widths))))
+    return max(1, min(len(labels), int((width - 2 * MARGIN) * POINTS // max(widths, default=width))))

@@ -10,13 +10,16 @@ import pandas as pd
 from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap, TwoSlopeNorm
 from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from scipy.cluster.hierarchy import dendrogram, linkage
 
 from .._errors import DataError, UnknownNameError, listing, near_names
 from ..perturbation import Perturbation
 from . import _style as style
 from ._changes import observed_changes, predicted_changes
+from ._docs import describe_figure
 from ._figures import on_axes
+from ._responses import require_adata
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +42,8 @@ _LARGEST: Final = 200 * style.MM
 """Highest heatmap of a new figure: what a page takes, with caption and gene names."""
 _SMALLEST_NAME: Final = 4.5
 """Below this size, points, a name is not written."""
+_NAMES: Final = 0.38
+"""Largest share of the width that names of perturbations take; longer ones are shortened."""
 _STRIP: Final = 4.0
 _GAP: Final = 2.0
 _TREE: Final = 16.0
@@ -75,9 +80,10 @@ class _Picture:
         return list(next(iter(self.tables.values())).columns)
 
 
+@describe_figure("Two columns of a journal (175 mm), or one where it suffices, and as high as the rows need,")
 def response_heatmap(  # noqa: PLR0913  (what is drawn, and where the figure goes)
     adata: AnnData,
-    perturbations: Sequence[PerturbationLike] | None = None,
+    perturbations: str | Sequence[PerturbationLike] | None = None,
     *,
     kind: Kind | None = None,
     observed: AnnData | None = None,
@@ -94,7 +100,9 @@ def response_heatmap(  # noqa: PLR0913  (what is drawn, and where the figure goe
     that the eye compares neighbours; a strip on the left tells them apart. Rows and columns are ordered by hierarchical
     clustering (Ward's linkage of Euclidean distances, :func:`scipy.cluster.hierarchy.linkage`) of the observed changes,
     or of the predicted ones where only these are drawn. A second strip says in which part of the split a perturbation
-    is, where there is a split. Colours are centred at 0 and end at the 99th percentile of the sizes drawn.
+    is, where there is a split. Colours are centred at 0 and end at the 99th percentile of the sizes drawn; in print
+    without colour their sign is lost. Long names of perturbations are shortened, and names that have no room are left
+    out, which the caption says.
 
     Parameters
     ----------
@@ -110,17 +118,7 @@ def response_heatmap(  # noqa: PLR0913  (what is drawn, and where the figure goe
         Where to look for the observed responses and the split; ``adata`` itself otherwise.
     genes
         Names of genes, or how many: those with the largest root mean square change over the perturbations drawn.
-    ax
-        Axes to draw on, of a figure with ``layout="constrained"``; a new figure otherwise.
-    figsize
-        Width and height of a new figure, inches; a height of ``None`` follows. Two columns of a journal (175 mm), or
-        one where it suffices, and as high as the rows need, otherwise. Names that have no room are left out, which the
-        caption says.
-    show
-        ``True`` calls ``matplotlib.pyplot.show``; ``False`` keeps the figure out of pyplot. Otherwise it waits there,
-        as any figure of pyplot, unless ``save`` is given.
-    save
-        File to write the figure to, cropped, 300 dots per inch.
+    {ax}
     **kwargs
         To :meth:`matplotlib.axes.Axes.pcolormesh`, for example ``norm=`` or ``cmap=``.
 
@@ -136,10 +134,6 @@ def response_heatmap(  # noqa: PLR0913  (what is drawn, and where the figure goe
     UnknownNameError
         There is no such kind, or a perturbation has no observation or prediction.
 
-    Notes
-    -----
-    Nothing is written to the AnnData, and no rcParams are changed.
-
     Examples
     --------
     >>> import scgenept as sgp
@@ -151,17 +145,19 @@ def response_heatmap(  # noqa: PLR0913  (what is drawn, and where the figure goe
     if kind is not None and kind not in get_args(Kind):
         msg = f"kind={kind!r} does not exist: {', '.join(get_args(Kind))}."
         raise UnknownNameError(msg)
-    wanted = None if perturbations is None else [str(Perturbation.parse(name)) for name in perturbations]
+    names = [perturbations] if isinstance(perturbations, str) else perturbations
+    wanted = None if names is None else [str(Perturbation.parse(name)) for name in names]
+    require_adata(adata)
     seen = observed_changes(adata if observed is None else observed)
     predicted, models = predicted_changes(adata, wanted)
     tables = _tables(seen, predicted, wanted, kind)
     picture = _order(_choose_genes(tables, genes), seen)
     with on_axes(ax, figsize, _size(picture), show=show, save=save) as axes:
         mesh = _draw(axes, picture, kwargs)
-        notes = _names(axes, picture)
         _beside(axes, picture)
-        _above(axes, picture, mesh)
-        style.caption_below(axes, _caption(picture, seen, models, notes), style.width_in_points(axes))
+        notes, width = _names(axes, picture)
+        _above(axes, picture, mesh, width)
+        style.caption_below(axes, _caption(picture, seen, models, notes), width)
     return axes
 
 
@@ -267,29 +263,30 @@ def _draw(ax: Axes, picture: _Picture, given: dict[str, Any]) -> QuadMesh:
     return mesh
 
 
-def _names(ax: Axes, picture: _Picture) -> list[str]:
-    """Write names of perturbations on the right and of genes below, as large as fits; say what has no room."""
-    notes = []
+def _names(ax: Axes, picture: _Picture) -> tuple[list[str], float]:
+    """Write names of perturbations on the right and of genes below, as large as fits.
+
+    Returns what has no room, and the width from the left of the heatmap to the end of the names, points.
+    """
     ax.yaxis.tick_right()
-    ax.set_xticks(np.arange(len(picture.genes)) + 0.5, picture.genes, rotation=90, fontstyle="italic")
-    ax.set_yticks(np.arange(len(picture.rows)) + 0.5, picture.rows)
+    room = _NAMES * style.width_in_points(ax)
+    names = [style.shorten(name, room, style.SMALL) for name in picture.rows]
+    ax.set_yticks(np.arange(len(names)) + 0.5, names, fontsize=_SMALLEST_NAME)
+    ax.set_xticks(
+        np.arange(len(picture.genes)) + 0.5, picture.genes, rotation=90, fontstyle="italic", fontsize=_SMALLEST_NAME
+    )
     ax.tick_params(length=0)
-    for axis, what, names in ((ax.yaxis, "perturbations", picture.rows), (ax.xaxis, "genes", picture.genes)):
-        for label in axis.get_ticklabels():
-            label.set_fontsize(_SMALLEST_NAME)
-        extent = ax.get_window_extent() if axis is ax.yaxis else None
-        if extent is None:
-            pitch = style.width_in_points(ax) / len(names)
-        else:
-            style.lay_out(ax)
-            pitch = ax.get_window_extent().height * 72 / ax.figure.figure.dpi / len(names)
-        size = min(style.SMALL, 0.8 * pitch)
+    notes, size = [], 0.0
+    for axis, what, n in ((ax.xaxis, "genes", len(picture.genes)), (ax.yaxis, "perturbations", len(names))):
+        width, height = style.size_in_points(ax)
+        size = min(style.SMALL, 0.8 * (width if axis is ax.xaxis else height) / n)
         if size < _SMALLEST_NAME:
             axis.set_ticks([])
             notes.append(f"names of {what}")
         for label in axis.get_ticklabels():
             label.set_fontsize(size)
-    return notes
+    longest = max((style.text_width(label.get_text(), size) for label in ax.get_yticklabels()), default=-2.0)
+    return notes, style.width_in_points(ax) + longest + 2
 
 
 def _beside(ax: Axes, picture: _Picture) -> None:
@@ -329,7 +326,7 @@ def _part_colours(part: pd.Series[str]) -> dict[str, str]:
     return colours | ({_NO_PART: "#FFFFFF"} if _NO_PART in found else {})
 
 
-def _above(ax: Axes, picture: _Picture, mesh: QuadMesh) -> None:
+def _above(ax: Axes, picture: _Picture, mesh: QuadMesh, width: float) -> None:
     """Put the colour scale and the legend of the strips above the heatmap."""
     handles = {}
     if len(picture.tables) > 1:
@@ -340,11 +337,19 @@ def _above(ax: Axes, picture: _Picture, mesh: QuadMesh) -> None:
             for name, colour in _part_colours(picture.part).items()
         }
     scale = style.attach(ax, "top", 5.0, 5.0)
-    bar = ax.figure.figure.colorbar(mesh, cax=scale, orientation="horizontal", extend="both", ticklocation="top")
+    bar = ax.figure.figure.colorbar(
+        mesh,
+        cax=scale,
+        orientation="horizontal",
+        extend="both",
+        extendfrac=5 / style.width_in_points(ax),
+        ticklocation="top",
+        format=FuncFormatter(lambda value, _: style.signed(f"{value:.3g}")),
+    )
+    bar.ax.xaxis.set_major_locator(MaxNLocator(nbins=4, symmetric=True, steps=[1, 2, 5, 10]))
     bar.outline.set_linewidth(0)
     scale.set(label="scale")
     scale.tick_params(width=style.FRAME, length=2, pad=1, color=style.INK, labelcolor=style.INK, labelsize=style.SMALL)
-    width = style.width_in_points(ax)
     label = style.wrap("change over control (log1p of counts per 10,000)", width, style.SMALL)
     scale.set_xlabel(label, **style.WORDS, loc="left")
     if handles:

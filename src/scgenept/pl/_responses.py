@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from anndata import AnnData
 from scipy import sparse
 
 from .. import _keys, get
@@ -21,8 +22,6 @@ from ..perturbation import Perturbation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from anndata import AnnData
 
     from ..perturbation import PerturbationLike
 
@@ -85,6 +84,20 @@ class Observation:
     own_control: bool
 
 
+def require_adata(value: object, name: str = "This figure") -> None:
+    """Refuse what is no AnnData, and say what to pass instead.
+
+    Raises
+    ------
+    DataError
+        It is something else.
+    """
+    if not isinstance(value, AnnData):
+        modality = ". Take one modality, mdata['rna']" if type(value).__name__ == "MuData" else ""
+        msg = f"{name} is drawn from an AnnData; got {type(value).__name__}{modality}."
+        raise DataError(msg)
+
+
 def read_prediction(adata: AnnData, perturbation: PerturbationLike, key: str | None) -> Prediction:
     """Find the prediction of ``perturbation`` and turn it into changes over the control cells it started from.
 
@@ -93,8 +106,9 @@ def read_prediction(adata: AnnData, perturbation: PerturbationLike, key: str | N
     UnknownNameError
         There is no such prediction, or there are several and none has the default key.
     DataError
-        The record is there, but no row of its layer was predicted.
+        It is no AnnData, or no row of the layer was predicted.
     """
+    require_adata(adata)
     wanted = Perturbation.parse(perturbation)
     key = find_key(adata, wanted, key)
     cells = get.predicted(adata, key)
@@ -133,6 +147,7 @@ def read_observation(observed: AnnData, prediction: Prediction, *, n_top: int) -
     DataError
         Prediction and observation have no gene in common, or a gene occurs twice.
     """
+    require_adata(observed, "The observation")
     name = str(prediction.perturbation)
     check_unique_genes(observed.var_names)
     shared = observed.var_names.intersection(prediction.table.index, sort=False)
@@ -142,11 +157,29 @@ def read_observation(observed: AnnData, prediction: Prediction, *, n_top: int) -
             f"{listing(observed.var_names, first=3)}. Name the genes of both in the same way."
         )
         raise DataError(msg)
-    if name in labels_of(observed):
-        return _from_cells(observed, prediction, shared, n_top)
-    if name in _figure_names(observed):
-        return _from_figures(observed, prediction, shared)
-    return None
+    labels = labels_of(observed)
+    if name in labels:
+        bulk = pseudobulk(observed, perturbations=[name, _keys.CONTROL] if _keys.CONTROL in labels else [name])
+        means, stds, numbers = bulk.mean.T, bulk.std.T, bulk.n
+    elif name in _figure_names(observed):
+        means, stds, numbers = observed.varm[_keys.OBSERVED_MEAN], observed.varm[_keys.OBSERVED_STD], _numbers(observed)
+    else:
+        return None
+    own = _keys.CONTROL in means
+    control = pd.DataFrame({"mean": means[_keys.CONTROL], "std": stds[_keys.CONTROL]}) if own else prediction.control
+    control = control.loc[shared]
+    n_cells = int(numbers.get(name, 0))
+    n_control = int(numbers.get(_keys.CONTROL, 0)) if own else prediction.n_cells
+    # without numbers both sides are taken as equally many, which leaves the order by t as it is
+    n, n_base = (n_cells, n_control) if n_cells and n_control else (100, 100)
+    mean, std = means.loc[shared, name], stds.loc[shared, name]
+    ranked = rank_genes(mean, std, n, control["mean"], control["std"], n_base)
+    table = pd.DataFrame(
+        {"change": ranked["change"].to_numpy(), "std": std.loc[ranked["gene"]].to_numpy()},
+        index=pd.Index(ranked["gene"]),
+    )
+    cells = _cells(observed, name, control["mean"].loc[table.index[:n_top]]) if name in labels else None
+    return Observation(table, cells, n_cells, origin(get.setup(observed, missing_ok=True)), own)
 
 
 def require_observation(observed: AnnData, prediction: Prediction, *, n_top: int) -> Observation:
@@ -213,52 +246,13 @@ def find_key(adata: AnnData, wanted: Perturbation, key: str | None) -> str:
     raise UnknownNameError(msg)
 
 
-def _from_cells(observed: AnnData, prediction: Prediction, shared: pd.Index[str], n_top: int) -> Observation:
-    name = str(prediction.perturbation)
-    own = _keys.CONTROL in labels_of(observed)
-    bulk = pseudobulk(observed, perturbations=[name, _keys.CONTROL] if own else [name])
-    control = (
-        pd.DataFrame({"mean": bulk.mean.loc[_keys.CONTROL], "std": bulk.std.loc[_keys.CONTROL]})
-        if own
-        else prediction.control
-    ).loc[shared]
-    n_control = int(bulk.n[_keys.CONTROL]) if own else prediction.n_cells
-    mean, std, n_cells = bulk.mean.loc[name][shared], bulk.std.loc[name][shared], int(bulk.n[name])
-    table = _ranked(mean, std, n_cells, control, n_control)
+def _cells(observed: AnnData, name: str, control: pd.Series[float]) -> FloatArray:
+    """Return the change of each cell of a perturbation over the control mean, cells x genes of ``control``."""
     rows = np.flatnonzero(perturbation_labels(observed).to_numpy() == name)
-    top = table.index[:n_top]
-    block = expression(observed)[rows]
-    cells = _dense(block[:, observed.var_names.get_indexer(top)]) - control["mean"].loc[top].to_numpy()
-    return Observation(
-        table=table, cells=cells, n_cells=n_cells, origin=origin(get.setup(observed, missing_ok=True)), own_control=own
-    )
-
-
-def _from_figures(observed: AnnData, prediction: Prediction, shared: pd.Index[str]) -> Observation:
-    name = str(prediction.perturbation)
-    means, stds = (observed.varm[key].loc[shared] for key in (_keys.OBSERVED_MEAN, _keys.OBSERVED_STD))
-    own = _keys.CONTROL in means
-    control = (
-        pd.DataFrame({"mean": means[_keys.CONTROL], "std": stds[_keys.CONTROL]})
-        if own
-        else prediction.control.loc[shared]
-    )
-    n_cells = _number_of_cells(observed, name)
-    n_control = _number_of_cells(observed, _keys.CONTROL) if own else prediction.n_cells
-    # without numbers both sides are taken as equally many, which leaves the order by t as it is
-    numbers = (n_cells, n_control) if n_cells and n_control else (100, 100)
-    table = _ranked(means[name], stds[name], numbers[0], control, numbers[1])
-    return Observation(
-        table=table, cells=None, n_cells=n_cells, origin=origin(get.setup(observed, missing_ok=True)), own_control=own
-    )
-
-
-def _ranked(mean: Any, std: Any, n: int, control: pd.DataFrame, n_control: int) -> pd.DataFrame:
-    ranked = rank_genes(mean, std, n, control["mean"], control["std"], n_control)
-    return pd.DataFrame(
-        {"change": ranked["change"].to_numpy(), "std": std.loc[ranked["gene"]].to_numpy()},
-        index=pd.Index(ranked["gene"]),
-    )
+    block: Any = expression(observed)[rows][:, observed.var_names.get_indexer(control.index)]
+    array = np.asarray(block.toarray() if sparse.issparse(block) else block, dtype=np.float64)
+    change: FloatArray = array.reshape(len(rows), -1) - control.to_numpy()
+    return change
 
 
 def _figure_names(observed: AnnData) -> Sequence[str]:
@@ -267,14 +261,11 @@ def _figure_names(observed: AnnData) -> Sequence[str]:
     return [str(column) for column in observed.varm[_keys.OBSERVED_MEAN]]
 
 
-def _number_of_cells(observed: AnnData, name: str) -> int:
+def _numbers(observed: AnnData) -> pd.Series[int]:
+    """Return perturbation -> number of cells behind the stored figures, as far as they are recorded."""
     table = observed.uns.get(_keys.UNS, {}).get(_keys.OBSERVED)
-    if table is None or "n_cells" not in table or "perturbation" not in table:
-        return 0
-    found = table.loc[table["perturbation"].astype(str) == name, "n_cells"]
-    return int(found.iloc[0]) if len(found) else 0
-
-
-def _dense(block: Any) -> FloatArray:
-    array = np.asarray(block.toarray() if sparse.issparse(block) else block, dtype=np.float64)
-    return array.reshape(-1, 1) if array.ndim == 1 else array
+    if table is None or not {"n_cells", _keys.PERTURBATION} <= set(table):
+        return pd.Series(dtype=np.int64)
+    known = table.drop_duplicates(_keys.PERTURBATION)
+    numbers: pd.Series[int] = known.set_index(known[_keys.PERTURBATION].astype(str))["n_cells"]
+    return numbers

@@ -14,19 +14,9 @@ from .._errors import DataError
 from ..data.records import read_record, split_key
 from ..data.splits.parts import PARTS, SUBGROUPS
 from . import _style as style
-from ._panels import (
-    LEGEND_LINE,
-    MARGIN,
-    POINTS,
-    TEXT_LINE,
-    Panels,
-    caption,
-    legend_rows,
-    n_lines,
-    new_page,
-    page_size,
-    stretched,
-)
+from ._docs import describe_figure
+from ._panels import MARGIN, POINTS, TEXT_LINE, Panels, new_page, page_size
+from ._responses import require_adata
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,6 +48,7 @@ _HATCHED: Final = "none of them"
 _COUNTS: Final = ("perturbations", "cells")
 
 
+@describe_figure("Two columns of a journal (175 mm), and as high as the rows need,")
 def split(
     adata: AnnData,
     *,
@@ -77,14 +68,7 @@ def split(
     ----------
     adata
         Cells x genes, split by :func:`scgenept.pp.split`; a subset is drawn as it is.
-    figsize
-        Width and height of a new figure, inches; a height of ``None`` follows. Two columns of a journal (175 mm), and
-        as high as the rows need, otherwise.
-    show
-        ``True`` calls ``matplotlib.pyplot.show``; ``False`` keeps the figure out of pyplot. Otherwise it waits there,
-        as any figure of pyplot, unless ``save`` is given.
-    save
-        File to write the figure to, cropped, 300 dots per inch.
+    {figure}
     **kwargs
         To :meth:`matplotlib.axes.Axes.barh`.
 
@@ -108,6 +92,7 @@ def split(
     >>> [text.get_text() for text in panels.axes["cells"].texts]
     ['24', '24', '12']
     """
+    require_adata(adata)
     table = get.split_table(adata)
     if table.empty:
         msg = "No cell is perturbed, so there is no split to draw: pass the AnnData with its perturbed cells."
@@ -130,22 +115,23 @@ def split(
     ]
     names = sum(widths) / POINTS * 1.04 + 3 * MARGIN
     panel = (width - names - 2 * MARGIN - _GAP) / 2
-    text = caption(_sentences(adata, table), width)
-    top = 3 * MARGIN + LEGEND_LINE * legend_rows(labels, width) + TEXT_LINE
-    others = top + 3 * MARGIN + TEXT_LINE * n_lines(text)
-    height = stretched(wanted, others, _ROW * len(order), _LEAST * len(order))
-    bottom = top + height + 2 * MARGIN
-    with new_page(width, others + height, show=show, save=save) as page:
-        handles = [Patch(facecolor=_STATES[state], **_hatch(state)) for state in labels]
-        page.legend(handles, labels)
-        axes = {}
+    with new_page(
+        width,
+        wanted,
+        handles=[Patch(facecolor=_STATES[state], label=state, **_hatch(state)) for state in labels],
+        sentences=_sentences(adata, table),
+        panels=(_ROW * len(order), _LEAST * len(order)),
+        others=4 * MARGIN + TEXT_LINE,
+        show=show,
+        save=save,
+    ) as page:
+        axes, top = {}, page.top + 2 * MARGIN + TEXT_LINE
         for i, name in enumerate(_COUNTS):
             left = names + MARGIN + i * (panel + _GAP)
-            axes[name] = page.axes(left, top, panel, height)
+            axes[name] = page.axes(left, top, panel, page.room)
             page.text(left, top - MARGIN, name, va="baseline", fontweight="bold")
             _bars(axes[name], tables[name], panel * POINTS, kwargs)
-        _names(page, order, top, height / len(order), widths[0] / POINTS * 1.04 + 2 * MARGIN)
-        page.caption(bottom, text)
+        _names(page, order, top, page.room / len(order), widths[0] / POINTS * 1.04 + 2 * MARGIN)
     return Panels(page.figure, axes)
 
 

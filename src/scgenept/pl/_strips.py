@@ -140,7 +140,8 @@ def _report(report: Report | AnnData) -> Report:
     if isinstance(report, AnnData):
         return get.report(report)
     if not isinstance(report, Report):
-        msg = f"evaluation draws what sgp.tl.evaluate returns, or an AnnData that it was stored in; got {type(report)}."
+        got = type(report).__name__
+        msg = f"evaluation draws what sgp.tl.evaluate returns, or an AnnData that it was stored in; got {got}."
         raise DataError(msg)
     return report
 

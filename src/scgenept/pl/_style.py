@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib import cbook
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox, ScaledTranslation
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.text import Text
 
 # Okabe and Ito (2008): told apart by people with any common colour vision deficiency
 BLUE: Final = "#0072B2"
@@ -61,8 +63,6 @@ TWO_COLUMNS: Final = 175 * MM
 
 WORDS: Final[dict[str, Any]] = {"fontsize": SMALL, "color": INK}
 """Look of every text that is no title."""
-TITLE: Final[dict[str, Any]] = {"fontsize": TEXT, "color": INK, "fontweight": "bold"}
-"""Look of the title of a figure."""
 LEGEND: Final[dict[str, Any]] = {
     "frameon": False, "fontsize": SMALL, "labelcolor": INK, "borderpad": 0, "borderaxespad": 0, "handlelength": 1.4,
     "handletextpad": 0.4, "columnspacing": 0.8, "labelspacing": 0.3,
@@ -113,15 +113,22 @@ def _pieces(word: str, width: float, size: float) -> list[str]:
     pieces = [word]
     while len(pieces[-1]) > 1 and text_width(pieces[-1], size) > width:
         last = pieces.pop()
-        fits = next((n for n in range(len(last) - 1, 1, -1) if text_width(last[:n], size) <= width), 1)
+        most = min(len(last) - 1, int(2 * len(last) * width / text_width(last, size)))
+        fits = next((n for n in range(most, 1, -1) if text_width(last[:n], size) <= width), 1)
         pieces += [last[:fits], last[fits:]]
     return pieces
 
 
 def width_in_points(ax: Axes) -> float:
     """Return the width of the axes in points after its figure has laid itself out."""
+    return size_in_points(ax)[0]
+
+
+def size_in_points(ax: Axes) -> tuple[float, float]:
+    """Return width and height of the axes in points after its figure has laid itself out."""
     lay_out(ax)
-    return float(ax.get_window_extent().width * 72 / ax.figure.figure.dpi)
+    box, scale = ax.get_window_extent(), 72 / ax.figure.figure.dpi
+    return float(box.width * scale), float(box.height * scale)
 
 
 def lay_out(ax: Axes) -> None:
@@ -162,9 +169,9 @@ def look(ours: Mapping[str, Any], given: Mapping[str, Any], artist: type[Artist]
     return {name: value for name, value in ours.items() if name not in dropped} | theirs
 
 
-def caption_below(ax: Axes, text: str, width: float) -> None:
+def caption_below(ax: Axes, text: str, width: float) -> Text:
     """Write a caption below the scale of the x axis, flush with the axes, in lines of ``width`` points."""
-    ax.annotate(
+    return ax.annotate(
         wrap(text, width, SMALL),
         (0, 0),
         xycoords=("axes fraction", ax.xaxis.label),
@@ -180,6 +187,8 @@ def caption_below(ax: Axes, text: str, width: float) -> None:
     )
 
 
+_BOLD: Final = 0.9
+"""Width of normal letters in widths of bold ones."""
 _HANDLE: Final = LEGEND["handlelength"] + LEGEND["handletextpad"]
 """Room of a legend's mark and the gap after it, in sizes of its text."""
 
@@ -201,12 +210,14 @@ def legend_above(ax: Axes, handles: Mapping[str, Artist], *, title: str, width: 
         Gap between axes and legend, points.
     """
     gap = LEGEND["columnspacing"]
-    columns = [text_width(label, SMALL) + (_HANDLE + gap) * SMALL for label in handles]
+    handles = {wrap(label, width - _HANDLE * SMALL, SMALL): handle for label, handle in handles.items()}
+    columns = [max(text_width(line, SMALL) for line in label.split("\n")) for label in handles]
+    columns = [column + (_HANDLE + gap) * SMALL for column in columns]
     in_one_row = sum(columns) - gap * SMALL <= width
     legend = ax.legend(
         list(handles.values()),
         list(handles),
-        title=title,
+        title=wrap(title, _BOLD * width, TEXT),
         loc="lower left",
         bbox_to_anchor=(0, 1),
         bbox_transform=ax.transAxes + ScaledTranslation(0, start / 72, ax.figure.dpi_scale_trans),
@@ -216,6 +227,11 @@ def legend_above(ax: Axes, handles: Mapping[str, Artist], *, title: str, width: 
         **LEGEND,
     )
     legend.get_title().set(color=INK, parse_math=False)
+
+
+def mark(marker: str, color: str) -> Line2D:
+    """Return what stands for points in a legend."""
+    return Line2D([], [], linestyle="", marker=marker, markersize=3.5, markeredgewidth=0, color=color)
 
 
 def few_ticks(ax: Axes) -> None:

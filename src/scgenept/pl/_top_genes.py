@@ -12,7 +12,8 @@ from matplotlib.patches import Patch
 from .. import _keys
 from .._errors import DataError
 from . import _style as style
-from ._captions import observed_by, predicted_by
+from ._captions import observed_by, predicted_by, ranked_by
+from ._docs import describe_figure
 from ._figures import on_axes
 from ._responses import read_observation, read_prediction, require_observation
 
@@ -53,6 +54,7 @@ _INTERVALS: Final = {
 """What is said of an interval, by its source."""
 
 
+@describe_figure("Two columns of a journal (175 mm) by 75 mm")
 def top_genes(  # noqa: PLR0913  (where the data are, and where the figure goes)
     adata: AnnData,
     perturbation: PerturbationLike,
@@ -78,28 +80,14 @@ def top_genes(  # noqa: PLR0913  (where the data are, and where the figure goes)
 
     Parameters
     ----------
-    adata
-        Cells with a prediction of :func:`scgenept.tl.predict_perturbation`; rows that are NaN were not predicted.
-    perturbation
-        What was predicted, for example ``"CEBPB+FOSB"`` or ``["FOSB", "CEBPB"]``.
+    {prediction}
     observed
         Where to look for the observed response: cells labelled with the perturbation and control cells, or the figures
         ``varm["observed_mean"]`` and ``varm["observed_std"]``, log1p of counts per 1e4. ``adata`` itself otherwise,
         and no observation is drawn where it has none.
     n_top
         Number of genes; all shared ones where there are fewer.
-    key
-        Which prediction, where several of the same perturbation are stored.
-    ax
-        Axes to draw on, of a figure with ``layout="constrained"``; a new figure otherwise.
-    figsize
-        Width and height of a new figure, inches; a height of ``None`` follows. Two columns of a journal (175 mm) by 75
-        mm otherwise.
-    show
-        ``True`` calls ``matplotlib.pyplot.show``; ``False`` keeps the figure out of pyplot. Otherwise it waits there,
-        as any figure of pyplot, unless ``save`` is given.
-    save
-        File to write the figure to, cropped, 300 dots per inch.
+    {ax}
     **kwargs
         To :meth:`matplotlib.axes.Axes.errorbar` of the predicted means.
 
@@ -113,10 +101,6 @@ def top_genes(  # noqa: PLR0913  (where the data are, and where the figure goes)
         There is no such prediction, or the given ``observed`` knows nothing of the perturbation.
     DataError
         No row is predicted, the genes do not meet, or ``n_top`` is less than 1.
-
-    Notes
-    -----
-    Nothing is written to the AnnData, and no rcParams are changed.
 
     Examples
     --------
@@ -260,7 +244,7 @@ def _caption(genes: list[str], prediction: Prediction, observation: Observation 
         drawn = "; boxes: quartiles, whiskers: 5th to 95th percentile" if observation.cells is not None else ""
         sentences += [
             observed_by(observation, drawn),
-            f"Top {len(genes)} genes by Welch's t of the observed cells against control.",
+            f"Top {len(genes)} genes by {ranked_by(observation)}.",
         ]
     if prediction.interval is not None:
         sentences += [

@@ -9,19 +9,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from . import _style as style
+from ._docs import describe_figure
 from ._figures import on_axes
 from ._history import LEARNING_RATE, TRAIN_LOSS, VALIDATION_LOSS, read_history
-from ._panels import (
-    LEGEND_LINE,
-    MARGIN,
-    TEXT_LINE,
-    caption,
-    legend_rows,
-    n_lines,
-    new_page,
-    page_size,
-    stretched,
-)
+from ._panels import MARGIN, new_page, page_size
 
 if TYPE_CHECKING:
     import os
@@ -53,6 +44,7 @@ _TRAIN_COLOUR: Final = "#6E6E6E"
 _VALIDATION: Final = "validation"
 
 
+@describe_figure("One column of a journal (85 mm)")
 def training(
     run: ScGenePT | TrainingRun | pd.DataFrame | str | os.PathLike[str],
     *,
@@ -75,16 +67,7 @@ def training(
         A model that :func:`scgenept.tl.finetune` returned or that was loaded; the folder that a run is kept in (one
         that is still going on is drawn so far) or that a model was saved in; or a table with the columns ``epoch``,
         ``train_loss`` and ``validation_loss``.
-    ax
-        Axes to draw on, of a figure with ``layout="constrained"``; a new figure otherwise.
-    figsize
-        Width and height of a new figure, inches; a height of ``None`` follows. One column of a journal (85 mm)
-        otherwise.
-    show
-        ``True`` calls ``matplotlib.pyplot.show``; ``False`` keeps the figure out of pyplot. Otherwise it waits there,
-        as any figure of pyplot, unless ``save`` is given.
-    save
-        File to write the figure to, cropped, 300 dots per inch.
+    {ax}
     **kwargs
         To :class:`matplotlib.lines.Line2D` for the validation loss, or the training loss where there is no other.
 
@@ -130,26 +113,27 @@ def _on_page(
 ) -> Axes:
     """Draw the losses on a page that has everything else."""
     width, wanted = page_size(figsize, style.ONE_COLUMN)
-    text = caption(_sentences(history), width)
-    labels = [str(handle.get_label()) for handle in handles]
-    has_rates = _rate_changed(history)
-    top = 2 * MARGIN + LEGEND_LINE * legend_rows(labels, width)
-    others = top + has_rates * (_RATES + 3 * MARGIN) + _BELOW + TEXT_LINE * n_lines(text) + 2 * MARGIN
-    height = stretched(wanted, others, _HEIGHT, _LEAST)
-    bottom = top + height + has_rates * (_RATES + 3 * MARGIN) + _BELOW
-    with new_page(width, others + height, show=show, save=save) as page:
-        page.legend(handles, labels)
-        side = width - _LEFT - 4 * MARGIN
-        ax = page.axes(_LEFT, top, side, height)
-        lowest = ax
-        if has_rates:
-            lowest = page.axes(_LEFT, top + height + 3 * MARGIN, side, _RATES)
+    strip = _RATES + 3 * MARGIN if _rate_changed(history) else 0.0
+    side = width - _LEFT - 4 * MARGIN
+    with new_page(
+        width,
+        wanted,
+        handles=handles,
+        sentences=_sentences(history),
+        panels=(_HEIGHT, _LEAST),
+        others=2 * MARGIN + strip + _BELOW,
+        show=show,
+        save=save,
+    ) as page:
+        top = page.top + MARGIN
+        ax = lowest = page.axes(_LEFT, top, side, page.room)
+        if strip:
+            lowest = page.axes(_LEFT, top + page.room + 3 * MARGIN, side, _RATES)
             _draw_rates(lowest, history)
             ax.sharex(lowest)
             ax.tick_params(labelbottom=False)
         lowest.set_xlabel("epoch", **style.WORDS, labelpad=2)
         _draw(ax, history, kwargs)
-        page.caption(bottom + MARGIN, text)
     return ax
 
 
