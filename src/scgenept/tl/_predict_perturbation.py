@@ -273,23 +273,29 @@ def require_known_genes(genes: GeneSet, model: ScGenePT) -> None:
     if share < MIN_MATCHED:
         msg = (
             f"Only {genes.matches.n_matched:,} of {len(genes):,} genes ({share:.0%}) are known to {model.name}; the "
-            f"others ({listing(unknown)}) all look alike to it. See scgenept.pp.match_genes."
+            f"others ({listing(unknown)}) all look alike to it. "
+            f"{_in_capitals(genes, model) or 'See scgenept.pp.match_genes.'}"
         )
         warnings.warn(msg, UserWarning, stacklevel=3)
 
 
 def no_known_gene(genes: GeneSet, model: ScGenePT, name: str) -> str:
     """Say that a model knows no gene of the data, what both look like, and what to try."""
-    upper = model.gene_set([*dict.fromkeys(gene.upper() for gene in genes.names)]).matches.n_matched
-    remedy = (
-        f"In capitals {upper:,} are. If they are human genes: adata.var_names = adata.var_names.str.upper(); genes of "
-        "other species need the symbols of their human orthologues."
-        if upper
-        else "Use human gene symbols or Ensembl gene ids as var_names."
-    )
     return (
         f"None of the {len(genes):,} genes of adata is known to {name} (adata: {listing(genes.names)}; "
-        f"model: {listing(model.vocabulary.tokens)}). {remedy}"
+        f"model: {listing(model.vocabulary.tokens)}). "
+        f"{_in_capitals(genes, model) or 'Use human gene symbols or Ensembl gene ids as var_names.'}"
+    )
+
+
+def _in_capitals(genes: GeneSet, model: ScGenePT) -> str:
+    """Say so where more genes are known once they are written in capitals, or nothing."""
+    known = model.gene_set([*dict.fromkeys(name.upper() for name in genes.names)]).matches.n_matched
+    if known <= max(genes.matches.n_matched, MIN_MATCHED * len(genes)):
+        return ""
+    return (
+        f"In capitals {known:,} are. If they are human genes: adata.var_names = adata.var_names.str.upper(); genes of "
+        "other species need the symbols of their human orthologues."
     )
 
 
