@@ -17,7 +17,7 @@ SRC = Path(__file__).parents[1] / "src" / "scgenept"
 # Rooms from the ground up; a room imports from itself and from lower floors only.
 FLOORS = (
     {"_errors", "_io", "_keys", "_logging", "_settings", "_types", "_version"},
-    {"_device", "_extra", "_memory", "_progress", "perturbation"},
+    {"_arguments", "_device", "_extra", "_memory", "_progress", "perturbation"},
     {"genes", "nn", "pickles", "registry"},
     {"weights", "data", "knowledge"},
     {"training", "prediction", "evaluation"},

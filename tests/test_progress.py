@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from scgenept import _progress
@@ -23,3 +27,28 @@ def test_pipes_stay_silent(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     monkeypatch.setattr(settings, "progress", None)
     assert list(_progress.progress({"a": 1}.items(), "counting")) == [("a", 1)]
     assert capsys.readouterr().err == ""
+
+
+NOTEBOOK = """
+import sys, types
+class ZMQInteractiveShell: pass
+sys.modules["ipywidgets"] = None
+sys.modules["ipykernel"] = sys.modules["ipykernel.zmqshell"] = types.ModuleType("ipykernel")
+sys.modules["IPython"] = types.ModuleType("IPython")
+sys.modules["IPython"].get_ipython = ZMQInteractiveShell
+from scgenept._progress import bar
+with bar(2, "counting") as shown:
+    shown.update(2)
+"""
+
+
+def test_a_notebook_without_ipywidgets_gets_the_text_bar_and_no_warning() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", NOTEBOOK],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"SCGENEPT_PROGRESS": "1"},
+    )
+    assert "counting: 100%" in done.stderr
+    assert "IProgress" not in done.stderr

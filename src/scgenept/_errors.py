@@ -75,7 +75,7 @@ def listing(names: Iterable[object], *, first: int = 5) -> str:
     return f"{head} and {rest} more" if rest > 0 else head
 
 
-def near_names(name: str, known: Iterable[str], *, n: int = 3) -> str:
+def near_names(name: object, known: Iterable[str], *, n: int = 3) -> str:
     """Write the known names nearest in spelling, as the tail of a message, or nothing.
 
     Examples
@@ -86,5 +86,5 @@ def near_names(name: str, known: Iterable[str], *, n: int = 3) -> str:
     ''
     """
     by_folded = {candidate.casefold(): candidate for candidate in known}
-    found = difflib.get_close_matches(name.casefold(), by_folded, n=n, cutoff=0.6)
+    found = difflib.get_close_matches(str(name).casefold(), by_folded, n=n, cutoff=0.6)
     return f" Nearest known names: {', '.join(by_folded[key] for key in found)}." if found else ""

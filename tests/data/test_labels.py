@@ -45,6 +45,9 @@ def test_labels_of_the_field(labels: dict[str, str], options: dict[str, Any]) ->
     ("labels", "options", "message"),
     [
         (["A", "B"], {}, "No label is known to mean control cells.*Labels seen: A, B"),
+        (["A", "NT-3", "ctrl_1"], {}, r"Of the labels 2 may, by the name: NT-3, ctrl_1.*control=\['NT-3', 'ctrl_1'\]"),
+        (["A", *(f"NTC_{i:03d}" for i in range(20))], {}, r"and 15 more\. .* if label\.startswith\('NTC_'\)\]"),
+        (["CTRL", "NT5E", "A_ctrl"], {}, "Name it with control=. Labels seen: CTRL, NT5E, A_ctrl"),
         (["CTRL", "A"], {}, "Name it with control="),
         (["A", "B"], {"control": "C"}, "control='C' is the label of no cell.*Labels seen: A, B"),
         (["control", "A"], {"control": "contrl"}, "Nearest known names: control"),

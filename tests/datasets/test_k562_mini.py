@@ -131,7 +131,7 @@ def test_round_trip(adata: ad.AnnData, tmp_path: Path, store: str) -> None:
 
 
 def test_refuses_no_cells() -> None:
-    with pytest.raises(DataError, match="at least one cell"):
+    with pytest.raises(DataError, match="n_cells=0 should be a whole number, at least 1"):
         k562_mini(n_cells=0)
 
 

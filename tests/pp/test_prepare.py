@@ -319,7 +319,9 @@ def test_unusable_values(values: np.ndarray, message: str, storage: str, tmp_pat
     ("options", "message"),
     [
         ({"layer": "raw"}, "no layer 'raw'"),
-        ({"n_top_genes": 0}, "at least one gene"),
+        ({"n_top_genes": 0}, "n_top_genes=0 should be a whole number, at least 1, or None for all genes"),
+        ({"n_top_genes": 1.5}, "n_top_genes=1.5 should be a whole number"),
+        ({"layer": ["counts"]}, "no layer"),
         ({"targets": "GENE1"}, "collection of gene names"),
         ({"targets": ["A++B"]}, "empty gene name"),
     ],

@@ -31,7 +31,7 @@ class DemoData(StrEnum):
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("scgenept_demo"),
-    data: Annotated[DemoData, typer.Option(help="Embedded figures, or the real cells (3 MB download).")] = (
+    data: Annotated[DemoData, typer.Option(help="Embedded figures, or the real cells (fetched once).")] = (
         DemoData.k562_mini
     ),
 ) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 
 from .._errors import DataError
@@ -74,10 +76,20 @@ def require_anndata(adata: object) -> None:
     from anndata import AnnData
 
     if not isinstance(adata, AnnData):
-        mod = getattr(adata, "mod", None)
-        remedy = f" Pass one modality: mdata[{next(iter(mod))!r}]." if isinstance(mod, Mapping) and mod else ""
-        msg = f"Expected an AnnData, got {type(adata).__name__}.{remedy}"
+        msg = f"Expected an AnnData, got {type(adata).__name__}.{_made_anndata(adata)}"
         raise DataError(msg)
+
+
+def _made_anndata(given: object) -> str:
+    """Say how to make an AnnData of what was given, as the tail of a message, or nothing."""
+    mod = getattr(given, "mod", None)
+    if isinstance(mod, Mapping) and mod:
+        return f" Pass one modality: mdata[{next(iter(mod))!r}]."
+    if isinstance(given, str | os.PathLike):
+        return f" Read the file first: adata = anndata.read_h5ad({os.fspath(given)!r})."
+    if isinstance(given, pd.DataFrame | np.ndarray) or sp.issparse(given):
+        return " Make one of it, cells x genes: adata = anndata.AnnData(...)."
+    return ""
 
 
 def check_writable(adata: AnnData, *, backed_ok: bool = False) -> None:

@@ -57,6 +57,7 @@ def require_usable_key(key: str) -> None:
     DataError
         If it is empty or holds ``/``.
     """
-    if not key or "/" in key:
-        msg = f"key_added={key!r} cannot be a column: it is empty or holds '/'."
+    given: object = key
+    if not isinstance(given, str) or not key or "/" in key:
+        msg = f"key_added={key!r} cannot be a column: it should be a string, not empty and without '/'."
         raise DataError(msg)

@@ -34,7 +34,7 @@ def context_codes(adata: AnnData, by: str | Sequence[str] | None) -> tuple[np.nd
     DataError
         A column does not exist, or cells have no value in it.
     """
-    columns = [by] if isinstance(by, str) else list(by or ())
+    columns = [by] if isinstance(by, str) else [] if by is None else list(by)
     if not columns:
         return np.zeros(adata.n_obs, dtype=np.int64), ["all"]
     if absent := [name for name in columns if name not in adata.obs]:

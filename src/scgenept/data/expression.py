@@ -33,7 +33,7 @@ def expression(adata: AnnData, layer: str | None = None) -> Any:
             raise DataError(msg)
         return adata.X
     layers = [key for key in adata.layers if key is not None]
-    if layer not in layers:
+    if str(layer) not in layers:
         msg = f"There is no layer {layer!r}.{near_names(layer, layers)} Layers: {listing(layers) or 'none'}."
         raise DataError(msg)
     return adata.layers[layer]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -21,6 +22,14 @@ CONTROL_LABELS: Final = frozenset({
 _SUSPECT: Final = re.compile(r"[_,;|&:\s]")
 """What joins genes or numbers guides in some data set, and is in no symbol of a usual target."""
 
+_WORDS: Final = "|".join(re.escape(word) for word in sorted(CONTROL_LABELS, key=len, reverse=True))
+_NEAR_CONTROL: Final = re.compile(
+    rf"(?:(?:sg|g|guide|neg|negative|\d+)[-_. ]?)?(?:{_WORDS})(?:[-_. ]?(?:human|mouse|sg|g|guide))?(?:[-_. ]?\d+)*",
+    re.IGNORECASE,
+)
+"""A control word with a number or a guide beside it, such as ``NT-3``; beside a gene it is the partner of the gene."""
+_FEW: Final = 10
+"""Labels that a message spells out in a call."""
 
 LABEL_COLUMNS = frozenset({
     "condition", "gene", "gene_target", "guide", "guide_id", "guide_identity", "perturbation", "perturbation_name",
@@ -127,12 +136,26 @@ def _recognised(names: Sequence[str]) -> tuple[str, ...]:
     """Return the one label that is usual for control cells."""
     found = tuple(dict.fromkeys(name for name in names if looks_like_control(name)))
     if not found:
-        msg = f"No label is known to mean control cells. Name it with control=. Labels seen: {listing(names)}."
+        near = list(dict.fromkeys(name for name in names if name != "CTRL" and _NEAR_CONTROL.fullmatch(name)))
+        what = _near_controls(near) if near else f"Name it with control=. Labels seen: {listing(names)}."
+        msg = f"No label is known to mean control cells. {what}"
         raise DataError(msg)
     if len(found) > 1:
         msg = f"{len(found)} labels may mean control cells: {listing(found)}. Name those that do: control={[*found]!r}."
         raise DataError(msg)
     return found
+
+
+def _near_controls(near: Sequence[str]) -> str:
+    """Say which labels begin or end with a control word, and how to name them all."""
+    shared = itertools.takewhile(lambda letters: len(set(letters)) == 1, zip(*near, strict=False))
+    prefix = "".join(letters[0] for letters in shared).rstrip("0123456789")
+    call = (
+        f"control={[*near]!r}"
+        if len(near) <= _FEW or not prefix
+        else f"control=[label for label in adata.obs[key].unique() if label.startswith({prefix!r})]"
+    )
+    return f"Of the labels {len(near)} may, by the name: {listing(near)}. If so, pass {call}."
 
 
 def _parse_all(bare: Mapping[str, str], controls: Sequence[str], separators: Sequence[str]) -> dict[str, Perturbation]:

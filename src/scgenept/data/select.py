@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from .._arguments import require_whole
 from .._errors import DataError, listing
 from .checks import check_finite, describe_scale, warn_of_other_total
 from .expression import expression
@@ -34,8 +36,8 @@ def modality_of(adata: AnnData | MuData, mod: str | None) -> AnnData:
             msg = f"mod={mod!r} goes with a MuData; this is an AnnData."
             raise DataError(msg)
         return adata
-    modalities: dict[str, Any] = getattr(adata, "mod", {})
-    if not modalities:
+    modalities: Any = getattr(adata, "mod", None)
+    if not (isinstance(modalities, Mapping) and modalities):
         msg = f"Expected an AnnData or a MuData, got {type(adata).__name__}. A file is read by anndata.read_h5ad(path)."
         raise DataError(msg)
     if mod is None and len(modalities) == 1:
@@ -78,7 +80,8 @@ def input_rows(
         raise DataError(msg)
     if n_cells is None:
         return rows
-    if not 1 <= n_cells <= len(rows):
+    require_whole("n_cells", n_cells)
+    if n_cells > len(rows):
         msg = f"n_cells={n_cells} of {len(rows):,} {what}: ask for 1 to {len(rows):,}."
         raise DataError(msg)
     return np.sort(np.random.default_rng(rng).choice(rows, n_cells, replace=False))

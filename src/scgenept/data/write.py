@@ -24,7 +24,8 @@ WARN_BYTES: Final = 1_000_000_000
 
 def require_free_key(adata: AnnData, key: str, *, overwrite: bool, interval: bool = False) -> None:
     """Refuse a key that holds something scgenept did not write, or that no file can hold."""
-    if "/" in key or not key:
+    given: object = key
+    if not isinstance(given, str) or "/" in key or not key:
         msg = f"key_added={key!r} cannot be stored: a key needs at least one character and no '/'."
         raise KeyTakenError(msg)
     record = predictions(adata).get(key)

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import sparse, special, stats
 
 from .. import _keys
-from .._errors import DataError
+from .._arguments import require_whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,9 +75,7 @@ def k562_mini(*, n_cells: int = 200, rng: RNGLike = 0) -> ad.AnnData:
     >>> round(float(adata.varm["observed_mean"].loc["HBZ", "KLF1"]), 2)
     3.3
     """
-    if n_cells < 1:
-        msg = f"n_cells is {n_cells}; simulate at least one cell."
-        raise DataError(msg)
+    require_whole("n_cells", n_cells)
     figures = _figures()
     cells = simulate_controls(figures.control, n_cells, np.random.default_rng(rng))
     adata = ad.AnnData(

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _keys
 from .._errors import DataError, listing
-from ..data.checks import check_unique_genes, require_anndata
+from ..data.checks import check_shape, check_unique_genes, require_anndata
 from ..data.records import split_key
 from ..data.select import require_log_expression
 from ..data.setup import read_setup
@@ -94,6 +94,7 @@ def read_experiment(adata: AnnData, *, split: SplitLike, layer: str | None) -> E
     """
     require_anndata(adata)
     setup = read_setup(adata)
+    check_shape(adata.n_obs, adata.n_vars, min_genes=1)
     check_unique_genes(adata.var_names)
     labels = adata.obs[setup.perturbation_key].astype(object)
     if _keys.CONTROL not in set(labels):

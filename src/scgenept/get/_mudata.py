@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._errors import UnknownNameError
+from ..data.checks import require_anndata
 from ..data.write import predictions
 from ._predicted import find_prediction, predicted, predicted_rows
 
@@ -47,6 +48,7 @@ def mudata(adata: AnnData, keys: Sequence[str] | None = None) -> MuData:
     """
     import mudata as md
 
+    require_anndata(adata)
     names = list(predictions(adata)) if keys is None else list(keys)
     found = [find_prediction(adata, name)[0] for name in names]
     if not found:

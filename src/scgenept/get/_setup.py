@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, overload
 
+from ..data.checks import require_anndata
 from ..data.setup import Setup, read_setup
 
 if TYPE_CHECKING:
@@ -45,4 +46,5 @@ def setup(adata: AnnData, *, missing_ok: bool = False) -> Setup | None:
     >>> sgp.get.setup(adata).perturbation_key
     'target'
     """
+    require_anndata(adata)
     return read_setup(adata, missing_ok=missing_ok)

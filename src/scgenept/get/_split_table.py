@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..data.checks import require_anndata
 from ..data.splits.table import split_frame
 
 if TYPE_CHECKING:
@@ -56,4 +57,5 @@ def split_table(adata: AnnData) -> pd.DataFrame:
     >>> table[["n_targets", "n_targets_seen"]].to_numpy().tolist()
     [[1, 1], [1, 1], [2, 2]]
     """
+    require_anndata(adata)
     return split_frame(adata)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from tqdm.auto import tqdm
 
+from .._arguments import require_whole
 from .._errors import DataError, listing
 from .._logging import logger
-from .._settings import settings
+from .._progress import bar
 from .._version import VERSION
 from ._cache import VectorCache
 from ._source import KnowledgeSource
@@ -136,9 +136,7 @@ def _embed_unique(
     texts: list[str], embedder: Embedder, cache: VectorCache, batch_size: int
 ) -> tuple[NDArray[np.float32], int | None]:
     """Embed different texts, those that the cache does not have; return (n, width) and how many were cut."""
-    if batch_size < 1:
-        msg = f"batch_size must be at least 1; got {batch_size}."
-        raise DataError(msg)
+    require_whole("batch_size", batch_size)
     kept = cache.get(texts)
     row_of = {text: row for row, text in enumerate(texts)}
     cut: list[bool | None] = [None] * len(texts)
@@ -148,7 +146,7 @@ def _embed_unique(
         cut[row_of[text]] = was_cut
     left = [text for text in texts if text not in kept]
     is_cut = getattr(embedder, "is_cut", None)
-    with tqdm(total=len(left), unit="text", desc="Embedding", disable=_silent(len(left))) as bar:
+    with bar(len(left), "embedding", unit="text", silent=not left) as shown:
         for start in range(0, len(left), batch_size):
             batch = left[start : start + batch_size]
             vectors = _called(embedder, batch)
@@ -158,15 +156,11 @@ def _embed_unique(
             table = _place(table, rows, vectors, len(texts))
             for row, flag in zip(rows, flags or [None] * len(rows), strict=True):
                 cut[row] = flag
-            bar.update(len(batch))
+            shown.update(len(batch))
     if table is None:  # there is at least one text, and each has a row by now
         msg = "There is no text to embed."
         raise DataError(msg)
     return table, None if None in cut else sum(map(bool, cut))
-
-
-def _silent(n_left: int) -> bool | None:
-    return True if not n_left else settings.progress_disabled
 
 
 def _called(embedder: Embedder, batch: list[str]) -> NDArray[np.float32]:

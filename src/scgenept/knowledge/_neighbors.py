@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from .._errors import DataError
+from .._arguments import require_kind, require_whole
+from ._source import KnowledgeSource
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from ._source import KnowledgeSource
 
 
 def neighbors(source: KnowledgeSource, gene: str, *, n: int = 10) -> pd.DataFrame:
@@ -48,9 +47,8 @@ def neighbors(source: KnowledgeSource, gene: str, *, n: int = 10) -> pd.DataFram
         gene  similarity
     0  GATA1         0.8
     """
-    if n < 1:
-        msg = f"n must be at least 1; got {n}."
-        raise DataError(msg)
+    require_kind("source", source, KnowledgeSource, "scgenept.knowledge.load('go_c')")
+    require_whole("n", n)
     row = source.row(gene)
     unit = unit_rows(source.vectors)
     similarity = unit @ unit[row]

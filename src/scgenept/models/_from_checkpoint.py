@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .._arguments import require_path
 from .._errors import CheckpointError
 from ..genes.vocabulary import Vocabulary
 from ..weights.card import Card
@@ -55,6 +56,7 @@ def from_checkpoint(
     UnsafePickleError
         The file asks for more than plain tensors; nothing of it ran.
     """
+    require_path("path", path, what="the path of a checkpoint")
     source = Path(path).expanduser()
     if is_folder(source):
         return load_folder(source)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from .._arguments import require_path
 from .._errors import CheckpointError, DownloadError, UnknownNameError, listing, near_names
 from .._settings import settings
 from ..genes.vocabulary import Vocabulary
 from ..nn import VARIANTS
 from ..registry import fetch
-from ..weights.folder import is_folder, load_folder
+from ..weights.folder import RUN_MODEL, is_folder, load_folder
 from ..weights.original import is_scgpt_folder, read_checkpoint, read_scgpt_folder
 from ._catalog import MINI, PRETRAINED, catalog, mini_folder, official_card
-
-RUN_MODEL: Final = "model"
-"""Where a run of training puts its model."""
 
 if TYPE_CHECKING:
     import os
@@ -56,6 +54,7 @@ def load(name_or_path: str | os.PathLike[str], dataset: str | None = None) -> Sc
     >>> sgp.models.load("scgenept-mini").card.cell_type
     'K562'
     """
+    require_path("name_or_path", name_or_path, what="the name of a model or the path of its folder")
     path = Path(name_or_path).expanduser()
     if is_folder(path / RUN_MODEL):
         return load_folder(path / RUN_MODEL)

@@ -74,10 +74,10 @@ def read_history(run: object) -> History:
 
 
 def _of_folder(folder: Path) -> History:
-    from ..training.run_folder import LOG, MODEL, RUN
-    from ..weights.folder import CARD
+    from ..training.run_folder import LOG, RUN
+    from ..weights.folder import CARD, RUN_MODEL
 
-    for card in (folder / MODEL / CARD, folder / CARD):
+    for card in (folder / RUN_MODEL / CARD, folder / CARD):
         if card.exists():
             values = json.loads(card.read_text(encoding="utf-8"))
             return _of_card(str(values.get("name") or folder.name), values.get("training") or {})

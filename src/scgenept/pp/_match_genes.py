@@ -10,7 +10,7 @@ import pandas as pd
 from .. import _keys
 from .._errors import DataError, KeyTakenError, listing, near_names
 from .._logging import logger
-from ..data.checks import check_writable
+from ..data.checks import check_writable, require_anndata
 from ..data.records import check_records_writable, read_record, write_record
 from ..genes.matching import match_genes as match_names
 
@@ -98,6 +98,7 @@ def match_genes(
     ENSG00000177606.10     JUN  ensembl
     GAPD                 GAPDH    alias
     """
+    require_anndata(adata)
     if write:
         check_writable(adata, backed_ok=True)
         check_records_writable(adata)

@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from .. import _keys
+from .._arguments import require_whole
 from .._errors import DataError, KeyTakenError, listing
 from .._logging import logger
 from .._version import VERSION
-from ..data.checks import check_shape, check_unique_genes, check_writable, describe_scale, warn_of_other_total
+from ..data.checks import (
+    check_shape,
+    check_unique_genes,
+    check_writable,
+    describe_scale,
+    require_anndata,
+    warn_of_other_total,
+)
 from ..data.expression import as_float32, cell_totals, expression, highly_variable, log_normalise
 from ..data.labels import LABEL_COLUMNS
 from ..data.records import check_records_writable, read_record, write_record
@@ -104,14 +112,14 @@ def prepare(
     >>> {"KLF1", "MAP2K6"} <= set(adata.var_names)
     True
     """
+    require_anndata(adata)
     if not copy:
         check_writable(adata)
     check_shape(adata.n_obs, adata.n_vars)
     check_unique_genes(adata.var_names)
     check_records_writable(adata)
-    if n_top_genes is not None and n_top_genes < 1:
-        msg = f"n_top_genes={n_top_genes}: keep at least one gene, or all with None."
-        raise DataError(msg)
+    if n_top_genes is not None:
+        require_whole("n_top_genes", n_top_genes, otherwise="None for all genes")
     wanted = _target_names(adata, targets)
     values = expression(adata, layer)
     source = "X" if layer is None else f"layers[{layer!r}]"
@@ -184,7 +192,7 @@ def _target_names(adata: AnnData, targets: Literal["auto"] | Iterable[str] | Non
                 )
                 raise DataError(msg)
             return []
-        targets = adata.obs[setup.perturbation_key].unique()
+        targets = adata.obs[setup.perturbation_key].dropna().unique()
     if isinstance(targets, str):
         msg = f"targets={targets!r} should be 'auto', None or a collection of gene names."
         raise DataError(msg)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from .. import _keys
+from .._arguments import require_kind
 from .._errors import listing
 from .._logging import logger
 from .._version import VERSION
@@ -151,6 +152,8 @@ def split(  # noqa: PLR0913
     2       MAP2K6   test  unseen_single
     3  KLF1+MAP2K6   test    combo_seen1
     """
+    if options is not None:
+        require_kind("options", options, SplitOptions, "scgenept.pp.SplitOptions(val_fraction=0)")
     request = Request(
         scheme,
         seed,

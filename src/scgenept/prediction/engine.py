@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
+from .._arguments import require_kind
 from .._device import is_out_of_memory, resolve_device
 from .._errors import DataError, DeviceError
-from .._settings import settings
+from .._progress import bar
 from .batch_size import fitting_batch
 from .inputs import in_passes, whole
 from .repeats import Repeats
@@ -82,6 +82,14 @@ class PredictedCells(NamedTuple):
     embedding: np.ndarray
 
 
+def given_engine(engine: Engine | None) -> Engine:
+    """Return the engine given or the default one, and refuse what is none."""
+    if engine is None:
+        return Engine()
+    require_kind("engine", engine, Engine, "scgenept.tl.Engine(batch_size=16)")
+    return engine
+
+
 def predict_cells(
     network: Network,
     tokens: Tokens,
@@ -128,7 +136,7 @@ def predict_cells(
         torch.inference_mode(),
         _body_on(network, device) as body,
         _autocast(device, engine.dtype),
-        tqdm(total=n_cells, desc=label, unit="cell", disable=settings.progress_disabled, leave=None) as bar,
+        bar(n_cells, label, unit="cell", leave=None) as shown,
     ):
         start, waiting = 0, _Waiting(results, passes)
         while start < n_cells:
@@ -150,7 +158,7 @@ def predict_cells(
             # The batch before this one is written while this one is computed.
             waiting.write()
             waiting.take(start + new, made)
-            bar.update(stop - start)
+            shown.update(stop - start)
             start = stop
         waiting.write()
     repeated = np.flatnonzero(first != np.arange(n_cells))

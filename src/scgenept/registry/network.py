@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from .._progress import bar
 from .._settings import settings
 
 if TYPE_CHECKING:
@@ -90,16 +91,14 @@ def retrieve(url: str, work: Path) -> str | None:
         The file cannot be written.
     """
     import pooch
-    from tqdm.auto import tqdm
 
     answers: list[Any] = []
     with ExitStack() as stack:
-        disabled = settings.progress_disabled
-        bar = tqdm(total=0, unit="B", unit_scale=True, desc=url.rsplit("/", 1)[-1], disable=disabled)
-        stack.callback(bar.close)
+        shown = bar(0, url.rsplit("/", 1)[-1], unit="B", unit_scale=True)
+        stack.callback(shown.close)
         stack.callback(lambda: [answer.close() for answer in answers])
         downloader = pooch.HTTPDownloader(
-            progressbar=bar,
+            progressbar=shown,
             chunk_size=_BLOCK,
             timeout=settings.timeout,
             headers={"Accept-Encoding": "identity"},  # so that the bytes can be counted

@@ -17,7 +17,7 @@ from ..evaluation.uncertainty.intervals import LEVELS, require_level
 from ..prediction.engine import Engine
 from ..prediction.pseudobulks import predict_pseudobulks
 from ..weights.calibration import Calibration
-from ..weights.folder import add_calibration, is_folder
+from ..weights.folder import RUN_MODEL, add_calibration, is_folder
 from ._held_out import read_held_out
 from ._members import load_model
 
@@ -169,6 +169,4 @@ def _require_enough(n: int, levels: Sequence[float]) -> None:
 
 def _folder(path: Path) -> Path | None:
     """Return the model folder that a path means, as :func:`scgenept.models.load` reads it; ``None`` for a name."""
-    from ..models._load import RUN_MODEL
-
     return next((folder for folder in (path / RUN_MODEL, path) if is_folder(folder)), None)

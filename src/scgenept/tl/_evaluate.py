@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from .._arguments import require_whole
 from .._errors import DataError
 from ..evaluation.calibration import N_HALVINGS
 from ..evaluation.catalog import choose_metrics
 from ..evaluation.experiment import read_experiment
 from ..evaluation.halvings import draw_halvings
 from ..evaluation.run import run
-from ..prediction.engine import Engine
+from ..prediction.engine import given_engine
 from ._predictors import Reader
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .._types import RNGLike
     from ..evaluation.baselines import Baseline
     from ..evaluation.report import Report
+    from ..prediction.engine import Engine
     from ..weights.model import ScGenePT
 
     PredictorLike: TypeAlias = "ScGenePT | Baseline | AnnData | pd.DataFrame | str"
@@ -117,15 +119,14 @@ def evaluate(  # noqa: PLR0913  (what is judged, by what, against whom, and how 
     """
     n_halvings = _n_halvings(calibrate)
     for name, number in (("n_boot", n_boot), ("n_control_cells", n_control_cells)):
-        if number is not None and number < 1:
-            msg = f"{name}={number} should be at least 1."
-            raise DataError(msg)
+        if number is not None or name == "n_boot":
+            require_whole(name, number)
     experiment = read_experiment(adata, split=split, layer=layer)
     chosen = choose_metrics(metrics, has_pairs=bool(len(experiment.seen.pairs)))
     generator = np.random.default_rng(rng)
     seed = int(generator.integers(2**31))
     halvings = draw_halvings(experiment, n_halvings, generator) if n_halvings else None
-    reader = Reader(experiment, n_control_cells, engine or Engine(), seed, halvings)
+    reader = Reader(experiment, n_control_cells, given_engine(engine), seed, halvings)
     judged = reader.judged(model_or_predictions)
     others = reader.baselines(baselines, taken=[p.name for p in judged.predictors])
     return run(
@@ -142,7 +143,8 @@ def evaluate(  # noqa: PLR0913  (what is judged, by what, against whom, and how 
 def _n_halvings(calibrate: int) -> int:
     if calibrate is True:
         return N_HALVINGS
-    if calibrate < 0:
-        msg = f"calibrate={calibrate} should be True, False or a number of halvings."
+    given: object = calibrate
+    if not isinstance(given, int) or given < 0:
+        msg = f"calibrate={calibrate!r} should be True, False or a number of halvings."
         raise DataError(msg)
     return int(calibrate)

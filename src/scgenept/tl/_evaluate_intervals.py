@@ -8,6 +8,7 @@ import numpy as np
 
 from .._errors import DataError, UnknownGeneError, listing
 from .._progress import progress
+from ..data.checks import require_anndata
 from ..data.select import row_reader
 from ..evaluation.uncertainty.conformal import n_needed
 from ..evaluation.uncertainty.intervals import LEVELS
@@ -96,6 +97,7 @@ def evaluate_intervals(
     if wish is None:
         msg = "Name the source of the intervals: uncertainty='controls', 'ensemble' or 'conformal'."
         raise DataError(msg)
+    require_anndata(adata)
     engine = engine or Engine()
     members = load_members(model, wish)
     first, genes = members[0], [str(name) for name in adata.var_names]

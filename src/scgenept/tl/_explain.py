@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, get_args
 
 import numpy as np
 
+from .._arguments import require_whole
 from .._device import resolve_device
 from .._errors import DataError, UnknownGeneError, UnknownNameError, listing, near_names
 from .._logging import logger
@@ -15,7 +16,7 @@ from ..data.checks import check_shape, check_unique_genes, require_anndata
 from ..data.select import input_rows, require_log_expression, row_reader
 from ..data.setup import read_setup
 from ..perturbation import Perturbation
-from ..prediction.engine import Engine, predict_cells
+from ..prediction.engine import given_engine, predict_cells
 from ..prediction.explanation.attribution import attribute, estimate, make_task, need_captum
 from ..prediction.explanation.result import Cells, Explanation, tabulate
 from ..prediction.explanation.sources import Reference, input_sources
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from .._types import RNGLike
+    from ..prediction.engine import Engine
     from ..weights.gene_set import GeneSet
     from ._members import Model
 
@@ -132,14 +134,13 @@ def explain(  # noqa: PLR0913  (what is explained, of which cells, and how exact
             msg = f"{name}={given!r} does not exist: {', '.join(choices)}.{near_names(str(given), choices)}"
             raise UnknownNameError(msg)
     for name, number in (("n_steps", n_steps), ("n_cells", n_cells)):
-        if number is not None and number < 1:
-            msg = f"{name}={number} should be at least 1."
-            raise DataError(msg)
+        if number is not None or name == "n_steps":
+            require_whole(name, number)
     require_anndata(adata)
     check_shape(adata.n_obs, adata.n_vars)
     check_unique_genes(adata.var_names)
     perturbation = Perturbation.parse(genes)
-    engine = engine or Engine()
+    engine = given_engine(engine)
     device = resolve_device(engine.device)
     rows = input_rows(adata, read_setup(adata, missing_ok=True), obs_mask=None, n_cells=None, rng=rng)
     if n_cells is not None and n_cells < len(rows):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from lightning.pytorch.utilities import rank_zero_only
 
+from .._arguments import require_kind
 from .._errors import DataError, TrainingError
 from .._version import VERSION
 from ..data.checks import check_shape, check_unique_genes, require_anndata
@@ -129,6 +130,13 @@ def finetune(  # noqa: PLR0913  (each is a choice of its own; recipe, sizes and 
     >>> sorted(model.card.perturbed_genes)
     ['KLF1', 'MAP2K6']
     """
+    for name, value, kind, how in (
+        ("plan", plan, TrainingPlan, "scgenept.tl.TrainingPlan(epochs=5)"),
+        ("architecture", architecture, Architecture, "scgenept.tl.Architecture(n_layers=2)"),
+        ("hardware", hardware, Hardware, "scgenept.tl.Hardware(device='cpu')"),
+    ):
+        if value is not None:
+            require_kind(name, value, kind, how)
     plan = plan or TrainingPlan()
     seed = rng if isinstance(rng, int) else int(rng.integers(2**31))
     if resume and out is None:

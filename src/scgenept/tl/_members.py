@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -10,15 +9,16 @@ import numpy as np
 
 from .._errors import CheckpointError, DataError, listing
 from ..prediction.engine import predict_cells
+from ..weights.model import ScGenePT
 from ..weights.tokens import build_tokens
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
 
     from ..evaluation.uncertainty import Uncertainty
     from ..perturbation import Perturbation
     from ..prediction.engine import Engine
-    from ..weights.model import ScGenePT
 
     Model: TypeAlias = "ScGenePT | str | os.PathLike[str]"
     Models: TypeAlias = "Model | Sequence[Model] | None"
@@ -28,7 +28,7 @@ def load_model(model: Model | None) -> ScGenePT:
     """Return a model that can predict, loading it where it is named."""
     from ..models import load, load_default
 
-    loaded = load_default() if model is None else load(model) if isinstance(model, (str, os.PathLike)) else model
+    loaded = load_default() if model is None else model if isinstance(model, ScGenePT) else load(model)
     if not loaded.card.fine_tuned:
         msg = f"{loaded.name} is pretrained only: its decoder never saw a perturbation. Load a fine-tuned model."
         raise CheckpointError(msg)

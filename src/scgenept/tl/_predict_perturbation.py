@@ -20,7 +20,7 @@ from ..data.write import check_room, record_of, require_free_key, write_predicti
 from ..perturbation import Perturbation
 from ..prediction.approximation import mean_cell, measure_approximation
 from ..prediction.domain import check_domain
-from ..prediction.engine import Engine
+from ..prediction.engine import given_engine
 from ..weights.tokens import build_tokens
 from ._intervals import make_intervals, read_wish, record_facts, require_possible
 from ._members import load_members, predict_by_all
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from .._types import RNGLike
     from ..evaluation.uncertainty.intervals import Source, Uncertainty
+    from ..prediction.engine import Engine
     from ..weights.gene_set import GeneSet
     from ..weights.model import ScGenePT
     from ._intervals import Made
@@ -157,7 +158,7 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
     perturbation = Perturbation.parse(genes)
     key = key_added or str(perturbation)
     wish = read_wish(uncertainty)
-    engine = engine or Engine()
+    engine = given_engine(engine)
     device = resolve_device(engine.device)
     if not copy:
         require_free_key(data, key, overwrite=overwrite, interval=wish is not None)
@@ -267,18 +268,35 @@ def require_known_genes(genes: GeneSet, model: ScGenePT) -> None:
     """Refuse data of which the model knows no gene, and warn where it knows few."""
     share = genes.matches.n_matched / len(genes)
     if share == 0:
-        msg = (
-            f"None of the {len(genes):,} genes of adata is known to {model.name} (adata: {listing(genes.names)}; "
-            f"model: {listing(model.vocabulary.tokens)}). Use human gene symbols or Ensembl gene ids as var_names."
-        )
-        raise DataError(msg)
+        raise DataError(no_known_gene(genes, model, model.name))
     unknown = [name for name, match in zip(genes.names, genes.matches.matched, strict=True) if match is None]
     if share < MIN_MATCHED:
         msg = (
             f"Only {genes.matches.n_matched:,} of {len(genes):,} genes ({share:.0%}) are known to {model.name}; the "
-            f"others ({listing(unknown)}) all look alike to it. See scgenept.pp.match_genes."
+            f"others ({listing(unknown)}) all look alike to it. "
+            f"{_in_capitals(genes, model) or 'See scgenept.pp.match_genes.'}"
         )
         warnings.warn(msg, UserWarning, stacklevel=3)
+
+
+def no_known_gene(genes: GeneSet, model: ScGenePT, name: str) -> str:
+    """Say that a model knows no gene of the data, what both look like, and what to try."""
+    return (
+        f"None of the {len(genes):,} genes of adata is known to {name} (adata: {listing(genes.names)}; "
+        f"model: {listing(model.vocabulary.tokens)}). "
+        f"{_in_capitals(genes, model) or 'Use human gene symbols or Ensembl gene ids as var_names.'}"
+    )
+
+
+def _in_capitals(genes: GeneSet, model: ScGenePT) -> str:
+    """Say so where more genes are known once they are written in capitals, or nothing."""
+    known = model.gene_set([*dict.fromkeys(name.upper() for name in genes.names)]).matches.n_matched
+    if known <= max(genes.matches.n_matched, MIN_MATCHED * len(genes)):
+        return ""
+    return (
+        f"In capitals {known:,} are. If they are human genes: adata.var_names = adata.var_names.str.upper(); genes of "
+        "other species need the symbols of their human orthologues."
+    )
 
 
 def _unknown_genes(genes: GeneSet, model: ScGenePT) -> list[str]:

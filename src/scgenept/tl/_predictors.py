@@ -26,6 +26,7 @@ from ..perturbation import Perturbation
 from ..prediction.domain import was_trained_on
 from ..prediction.pseudobulks import predict_pseudobulks
 from ..weights.model import ScGenePT
+from ._predict_perturbation import no_known_gene
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -140,11 +141,7 @@ class Reader:
         genes = [str(gene) for gene in self.experiment.genes]
         n_matched = model.gene_set(genes).matches.n_matched
         if not n_matched:
-            msg = (
-                f"None of the {len(genes):,} genes of adata is known to {name}: {listing(genes)}. Use human gene "
-                "symbols or Ensembl gene ids as var_names."
-            )
-            raise DataError(msg)
+            raise DataError(no_known_gene(model.gene_set(genes), model, name))
         if n_matched < len(genes):
             n = len(genes) - n_matched
             notes.append(f"{n:,} of {len(genes):,} genes are unknown to {name} and look alike to it.")
@@ -230,7 +227,7 @@ def _of_the_card(name: str, model: ScGenePT, experiment: Experiment) -> list[str
         ("cell type", setup.cell_type, model.card.cell_type),
     ):
         if here not in {"", "unknown", there} and there not in {"", "unknown"}:
-            notes.append(f"{name} was trained on another {of}: {there}, here {here}.")
+            notes.append(f"{name} was trained on another {of}: {there}, and adata is {here}.")
     kinds = set(strata(experiment.test, experiment.training)["kind"])
     notes += [f"Card of {name}: {caveat}" for caveat in model.card.caveats if any(kind in caveat for kind in kinds)]
     return notes

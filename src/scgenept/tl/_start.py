@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -15,8 +14,10 @@ from ..knowledge import KnowledgeSource, load
 from ..nn import VARIANTS
 from ..weights.card import Card
 from ..weights.initial import from_nothing, from_pretrained, further, set_gene_offset
+from ..weights.model import ScGenePT
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
 
     from ..data.examples import Examples
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from ..knowledge._source import Missing
     from ..nn import Variant
     from ..weights.initial import Architecture
-    from ..weights.model import ScGenePT
 
 DEFAULT_VARIANT: Final = "scgenept_go_c"
 
@@ -51,7 +51,7 @@ class Wish:
 
 def load_start(init: ScGenePT | str | os.PathLike[str] | None) -> ScGenePT | None:
     """Return the model to start from; ``None`` for fresh weights."""
-    if init is None or not isinstance(init, (str, os.PathLike)):
+    if init is None or isinstance(init, ScGenePT):
         return init
     from ..models import load, load_pretrained
 

@@ -13,12 +13,11 @@ import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback
-from tqdm.auto import tqdm
 
 from .._errors import TrainingError
 from .._io import atomic_file
 from .._logging import logger
-from .._settings import settings
+from .._progress import bar
 from .batches import Share
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     import lightning as L
     from torch import Tensor
+    from tqdm import tqdm
 
     from .batches import TrainingEpochs, ValidationEpochs
     from .module import PerturbationModule
@@ -239,13 +239,12 @@ class ProgressBar(Callback):
         batches, epochs = self.course.epochs.batches, self.course.epochs
         per_epoch = batches.steps_per_epoch * batches.plan.batch_size
         if trainer.is_global_zero:
-            self._bar = tqdm(
-                total=self.n_epochs * per_epoch,
+            self._bar = bar(
+                self.n_epochs * per_epoch,
+                "finetune",
                 initial=epochs.epoch * per_epoch + epochs.first_step * batches.plan.batch_size,
-                desc="finetune",
                 unit="cell",
                 unit_scale=True,
-                disable=settings.progress_disabled,
             )
 
     def on_train_batch_end(self, *_: Any) -> None:

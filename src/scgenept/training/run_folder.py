@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from .._errors import TrainingError, listing
 from .._io import atomic_file
+from ..weights.folder import RUN_MODEL
 from .state import load_state, save_state
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ RUN: Final = "run.json"
 LAST: Final = "last.safetensors"
 BEST: Final = "best.safetensors"
 LOG: Final = "log.csv"
-MODEL: Final = "model"
 _LOCK: Final = ".lock"
 
 
@@ -53,7 +53,7 @@ class RunFolder:
     @property
     def model(self) -> Path:
         """Where the finished model goes."""
-        return self.path / MODEL
+        return self.path / RUN_MODEL
 
     @contextmanager
     def open(self, *, resume: bool, writing: bool = True) -> Iterator[None]:

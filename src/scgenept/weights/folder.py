@@ -37,6 +37,8 @@ CALIBRATION: Final = "calibration.safetensors"
 """There only where the model is calibrated."""
 FILES: Final = (TENSORS, CONFIG, GENES, CARD)
 FORMAT: Final = 1
+RUN_MODEL: Final = "model"
+"""Where in its own folder a run of training puts its model."""
 CHECKED_BYTES: Final = 256_000_000
 """Tensors up to this size are hashed when they are loaded, larger ones when their hash is first used."""
 

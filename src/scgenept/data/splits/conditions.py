@@ -11,6 +11,7 @@ import pandas as pd
 from ... import _keys
 from ..._errors import DataError, listing
 from ...perturbation import SEPARATOR, Perturbation
+from ..checks import check_shape
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -62,6 +63,8 @@ def read_conditions(adata: AnnData, setup: Setup) -> Conditions:
     DataError
         If cells have no perturbation, or no cell is perturbed.
     """
+    if not adata.n_obs:  # splits need no genes
+        check_shape(adata.n_obs, adata.n_vars)
     codes, names = pd.factorize(adata.obs[setup.perturbation_key])
     if missing := int((codes < 0).sum()):
         msg = f"{missing:,} of {adata.n_obs:,} cells have no perturbation: run scgenept.pp.setup_perturbations again."

@@ -103,7 +103,7 @@ def _part(value: Any, column: str) -> str:
 
 def _names(part: str, listed: Iterable[PerturbationLike] | None) -> dict[str, None]:
     """Return canonical names in order, each once."""
-    items = [listed] if isinstance(listed, (str, Perturbation)) else list(listed or ())
+    items = [listed] if isinstance(listed, (str, Perturbation)) else [] if listed is None else list(listed)
     found = [Perturbation.parse(item) for item in items]
     if part != TRAIN and any(perturbation.is_control for perturbation in found):
         msg = f"{part}= names the control cells; they always belong to training."

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 import pandas as pd
 
+from ..._arguments import require_whole
 from ..._errors import DataError, UnknownNameError, listing, near_names
 from .draws import draws
 from .folds import kfold
@@ -56,7 +57,8 @@ class Request:
         if self.reproduce not in {None, "v1"}:
             msg = f"reproduce={self.reproduce!r} does not exist: 'v1', or None."
             raise UnknownNameError(msg)
-        if not 0 <= self.seed < 2**32:
+        require_whole("seed", self.seed, least=0)
+        if self.seed >= 2**32:
             msg = f"seed={self.seed} is out of range: choose 0 to {2**32 - 1}."
             raise DataError(msg)
         given = [name for name, listed in self.lists.items() if listed is not None]

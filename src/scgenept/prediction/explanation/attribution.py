@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from ..._device import is_out_of_memory
 from ..._errors import DeviceError
 from ..._extra import need
-from ..._settings import settings
+from ..._progress import bar
 from ..batch_size import ACTIVATION_BUDGET, MAX_BATCH
 from .cost import Cost, kept_bytes, pass_flop, timed
 from .response import Response
@@ -192,7 +191,7 @@ def attribute(task: Task, rows: int, *, label: str = "explain") -> Attributions:
     n_responding, at_once = len(task.response.positions), min(rows, task.n_cells)
     values = np.zeros((n_responding, len(task.inputs), task.n_genes))
     total = len(values) * task.n_cells
-    with tqdm(total=total, desc=label, unit="cell", disable=settings.progress_disabled) as bar:
+    with bar(total, label, unit="cell") as shown:
         for i in range(n_responding):
             method = captum.IntegratedGradients(task.response.only(i))
             for start in range(0, task.n_cells, at_once):
@@ -206,7 +205,7 @@ def attribute(task: Task, rows: int, *, label: str = "explain") -> Attributions:
                     internal_batch_size=max(rows, stop - start),
                 )
                 values[i] += np.stack([_by_gene(tensor) for tensor in found])
-                bar.update(stop - start)
+                shown.update(stop - start)
     response, reference = (_mean_response(task, inputs, at_once) for inputs in (task.inputs, task.references))
     return Attributions(values / task.n_cells, response, reference)
 

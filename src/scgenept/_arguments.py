@@ -1,0 +1,85 @@
+"""Checks of single arguments that every room words alike: whole numbers, paths, objects of one kind."""
+
+from __future__ import annotations
+
+import os
+import reprlib
+
+import numpy as np
+
+from ._errors import DataError
+
+
+def require_whole(name: str, value: object, *, least: int = 1, otherwise: str = "") -> None:
+    """Refuse what is no whole number, or a smaller one.
+
+    Parameters
+    ----------
+    name
+        Of the argument, for the message.
+    value
+        What was given.
+    least
+        The smallest number allowed.
+    otherwise
+        What else may be given, such as ``"None for all"``.
+
+    Raises
+    ------
+    DataError
+        If it is something else.
+
+    Examples
+    --------
+    >>> require_whole("n_boot", 100)
+    """
+    if not isinstance(value, int | np.integer) or value < least:
+        alternative = f", or {otherwise}" if otherwise else ""
+        msg = f"{name}={reprlib.repr(value)} should be a whole number, at least {least}{alternative}."
+        raise DataError(msg)
+
+
+def require_kind(name: str, value: object, kind: type, how: str) -> None:
+    """Refuse an object of another kind, and say how to make or get one.
+
+    Parameters
+    ----------
+    name
+        Of the argument, for the message.
+    value
+        What was given.
+    kind
+        The class that it should be of.
+    how
+        A call that makes one.
+
+    Raises
+    ------
+    DataError
+        If it is something else.
+    """
+    if not isinstance(value, kind):
+        msg = f"{name}= should be a {kind.__name__}, not {type(value).__name__}. Make one: {how}."
+        raise DataError(msg)
+
+
+def require_path(name: str, value: object, *, what: str) -> None:
+    """Refuse what is neither a string nor a path.
+
+    Parameters
+    ----------
+    name
+        Of the argument, for the message.
+    value
+        What was given.
+    what
+        What should be given, in words.
+
+    Raises
+    ------
+    DataError
+        If it is something else.
+    """
+    if not isinstance(value, str | os.PathLike):
+        msg = f"{name}= should be {what}, not {type(value).__name__}."
+        raise DataError(msg)
