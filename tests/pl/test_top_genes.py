@@ -203,6 +203,21 @@ def test_without_observation_the_prediction_ranks(predicted: ad.AnnData) -> None
     assert "Observed" not in caption_of(ax)
 
 
+def test_genes_that_the_model_does_not_know_are_left_out(predicted: ad.AnnData, screen: ad.AnnData) -> None:
+    record = predicted.uns["scgenept"]["predictions"][NAME]
+    strongest = [label.get_text() for label in sgp.pl.top_genes(predicted, NAME, observed=screen).get_xticklabels()][:2]
+    record["unknown_genes"] = ", ".join(strongest)
+    for observed in (screen, None):
+        axes = sgp.pl.top_genes(predicted, NAME, observed=observed, n_top=30)
+        names = [label.get_text() for label in axes.get_xticklabels()]
+        assert len(names) == 28
+        assert not set(strongest) & set(names)
+        assert "It knows 28 of the 30 genes." in caption_of(axes)
+    record["unknown_genes"] = ", ".join(predicted.var_names)
+    with pytest.raises(DataError, match="knows none of the genes"):
+        sgp.pl.top_genes(predicted, NAME, observed=screen)
+
+
 def test_caption_names_model_modality_cell_type_and_cells(predicted: ad.AnnData, screen: ad.AnnData) -> None:
     caption = caption_of(sgp.pl.top_genes(predicted, NAME, observed=screen, ax=bare()))
     assert "Predicted by test-model (trained on CRISPRa, K562) from 28 control cells." in caption

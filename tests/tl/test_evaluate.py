@@ -118,6 +118,21 @@ def test_a_table_on_halves_keeps_all_controls_and_says_so(report: sgp.tl.Report)
     assert [note for note in report.notes if "On halves mine keeps the change over all control cells" in note]
 
 
+def test_a_baseline_may_add_up_to_more_than_a_cell_can_express() -> None:
+    strong = sgp.datasets.toy()
+    sgp.pp.setup_perturbations(strong, key="condition", modality="CRISPRa", cell_type="K562")
+    gene = strong.var_names.get_loc("KLF1")
+    values = strong.X.toarray()
+    values[:, gene] = np.where(strong.obs["perturbation"].isin(["KLF1", "MAP2K6"]), 8.9, 5.0)
+    strong.X = values
+    table = pd.DataFrame(np.full((1, strong.n_vars), 14.0), index=["KLF1+MAP2K6"], columns=strong.var_names)
+    with pytest.warns(match="counts per about"), pytest.raises(ValueError, match="reaches 14, and a mean of log1p"):
+        sgp.tl.evaluate(strong, table, split=["KLF1+MAP2K6"], n_boot=10, baselines=None)
+    with pytest.warns(UserWarning, match="counts per about"):
+        report = sgp.tl.evaluate(strong, "additive", split=["KLF1+MAP2K6"], n_boot=10, metrics="mse", baselines=None)
+    assert overall_of(report, "mse")["additive"] > 0
+
+
 def test_a_replicate_is_worth_a_replicate(adata) -> None:
     """Cells nobody scored against, as a prediction: about 1, and the mean of training about 0."""
     again = screen(seed=0)

@@ -12,7 +12,7 @@ import pandas as pd
 from .. import _keys
 from .baselines import CATALOG, DEFAULT
 from .observation import Guess
-from .reading import read_table
+from .reading import aligned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,7 +113,7 @@ def from_baseline(name: str, baseline: Baseline, experiment: Experiment, *, is_b
     fitted = baseline if was_fitted else fit(copy.copy(baseline), experiment, experiment.control, seed)
     table = fitted.predict_pseudobulks(experiment.test)
     refit = baseline if not was_fitted and isinstance(baseline, _QUICK) else None
-    values = read_table(table, experiment, name=name).values
+    values = aligned(table, experiment, name=name).values
     return Predictor(name, values, experiment.control, is_baseline, refit=refit, seed=seed)
 
 

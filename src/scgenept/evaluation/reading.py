@@ -57,7 +57,22 @@ def read_table(source: AnnData | pd.DataFrame, experiment: Experiment, *, name: 
     DataError
         A gene is not predicted, no test perturbation is, names occur twice, or the values cannot be log1p.
     """
-    table = source if isinstance(source, pd.DataFrame) else _from_anndata(source, experiment, name)
+    table = aligned(
+        source if isinstance(source, pd.DataFrame) else _from_anndata(source, experiment, name), experiment, name=name
+    )
+    return Table(table.values, (*table.notes, *_plausible(table.values, experiment, name)))
+
+
+def aligned(table: pd.DataFrame, experiment: Experiment, *, name: str) -> Table:
+    """Bring a table to the perturbations and genes of an experiment, whatever its values.
+
+    Baselines are read so: a sum of two strong effects may be more than cells can express.
+
+    Raises
+    ------
+    DataError
+        As :func:`read_table`, but for the values.
+    """
     table = _canonical(table, name)
     _require_genes(table, experiment.genes, name)
     test = list(experiment.test)
@@ -78,7 +93,7 @@ def read_table(source: AnnData | pd.DataFrame, experiment: Experiment, *, name: 
         notes.append(f"{name} predicts NaN for {len(broken)} perturbations, which have no score: {listing(broken)}.")
     # one missing gene would make some scores and not others
     values[incomplete] = np.nan
-    return Table(values, (*notes, *_plausible(values, experiment, name)))
+    return Table(values, tuple(notes))
 
 
 def _from_anndata(source: AnnData, experiment: Experiment, name: str) -> pd.DataFrame:

@@ -17,7 +17,9 @@ def predicted_by(prediction: Prediction) -> str:
     simulated = prediction.n_simulated
     kind = {0: "", prediction.n_cells: "simulated "}.get(simulated, f"({simulated} simulated) ")
     model = f"{record.get('model', 'an unnamed model')}{f' (trained on {trained})' if trained else ''}"
-    return f"Predicted by {model} from {cells(prediction.n_cells, f'{kind}control ')}."
+    n_genes = len(prediction.table)
+    known = f" It knows {n_genes - len(unknown):,} of the {n_genes:,} genes." if (unknown := prediction.unknown) else ""
+    return f"Predicted by {model} from {cells(prediction.n_cells, f'{kind}control ')}.{known}"
 
 
 def observed_by(observation: Observation, drawn: str = "") -> str:

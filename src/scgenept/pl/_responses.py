@@ -16,6 +16,7 @@ from .. import _keys, get
 from .._errors import DataError, UnknownNameError, listing, near_names
 from ..data.checks import check_unique_genes
 from ..data.expression import expression
+from ..data.write import unknown_genes
 from ..evaluation.de import rank_genes
 from ..evaluation.pseudobulk import moments, perturbation_labels, pseudobulk
 from ..perturbation import Perturbation
@@ -56,6 +57,11 @@ class Prediction:
     n_cells: int
     n_simulated: int
     interval: pd.DataFrame | None = None
+
+    @property
+    def unknown(self) -> set[str]:
+        """Genes that the model does not know; what it predicts for them means nothing."""
+        return unknown_genes(self.record).intersection(self.table.index)
 
 
 @dataclass(frozen=True)
@@ -140,7 +146,8 @@ def _interval(cells: AnnData, key: str, control_mean: FloatArray) -> pd.DataFram
 def read_observation(observed: AnnData, prediction: Prediction, *, n_top: int) -> Observation | None:
     """Read the observed cells of the predicted perturbation, or the figures stored of them, ranked by Welch's t.
 
-    Genes that the prediction lacks are left out. Returns ``None`` where ``observed`` knows nothing of the perturbation.
+    Genes that the prediction lacks, or its model does not know, are left out. Returns ``None`` where ``observed`` knows
+    nothing of the perturbation.
 
     Raises
     ------
@@ -156,6 +163,10 @@ def read_observation(observed: AnnData, prediction: Prediction, *, n_top: int) -
             f"Prediction and observation have no gene in common: {listing(prediction.table.index, first=3)} against "
             f"{listing(observed.var_names, first=3)}. Name the genes of both in the same way."
         )
+        raise DataError(msg)
+    shared = shared[~shared.isin(prediction.unknown)]
+    if shared.empty:
+        msg = "The model knows none of the genes that were observed: there is nothing to compare."
         raise DataError(msg)
     labels = labels_of(observed)
     if name in labels:

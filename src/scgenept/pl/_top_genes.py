@@ -75,8 +75,9 @@ def top_genes(  # noqa: PLR0913  (where the data are, and where the figure goes)
     Observed cells are boxes (quartiles, whiskers at the 5th and 95th percentile, a diamond for the mean); where only
     figures are at hand, a diamond with the standard deviation. The prediction is the mean over the predicted cells
     with their standard deviation, or with the interval of that mean where it was predicted with ``uncertainty=``.
-    Everything is the difference to the mean of the control cells. The caption below
-    says which model made the prediction, for which modality and cell type it was trained, and from how many cells.
+    Everything is the difference to the mean of the control cells. Genes that the model does not know are left out. The
+    caption below says which model made the prediction, for which modality and cell type it was trained, and from how
+    many cells.
 
     Parameters
     ----------
@@ -127,9 +128,11 @@ def top_genes(  # noqa: PLR0913  (where the data are, and where the figure goes)
 
 
 def _rank(prediction: Prediction, observation: Observation | None) -> list[str]:
+    """Return the genes that the model knows, strongest response first."""
     if observation is not None:
         return list(observation.table.index)
-    return list(prediction.table["change"].abs().sort_values(ascending=False, kind="stable").index)
+    known = prediction.table["change"].drop(index=list(prediction.unknown))
+    return list(known.abs().sort_values(ascending=False, kind="stable").index)
 
 
 def _draw(
