@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -19,7 +20,10 @@ def _default_cache() -> Path:
     """Return the folder of ``SCGENEPT_CACHE``, or the per-user cache folder of the operating system."""
     if override := os.environ.get("SCGENEPT_CACHE"):
         return Path(override).expanduser()
-    import pooch  # most of the time of `import scgenept`, were it needed there
+    with warnings.catch_warnings():
+        # pooch looks for the bar of a notebook; without ipywidgets the terminal's will do
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        import pooch  # most of the time of `import scgenept`, were it needed there
 
     return Path(pooch.os_cache("scgenept"))
 

@@ -90,12 +90,12 @@ def retrieve(url: str, work: Path) -> str | None:
     OSError
         The file cannot be written.
     """
-    import pooch
-
     answers: list[Any] = []
     with ExitStack() as stack:
         shown = bar(0, url.rsplit("/", 1)[-1], unit="B", unit_scale=True)
         stack.callback(shown.close)
+        import pooch  # after the bar, whose way of finding a notebook is the quiet one
+
         stack.callback(lambda: [answer.close() for answer in answers])
         downloader = pooch.HTTPDownloader(
             progressbar=shown,
