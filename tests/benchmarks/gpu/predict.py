@@ -83,6 +83,8 @@ def throughput(network: Network, sizes: Sizes, device: torch.device, name: str) 
 
 def engine(network: Network, sizes: Sizes, device: torch.device) -> dict[str, Any]:
     """The package's own engine, batch size "auto"; it needs tqdm beside torch and numpy."""
+    from tqdm.auto import tqdm  # noqa: F401  (missing, it is to be missed here, not in the middle of a measurement)
+
     from scgenept.prediction.engine import Engine, predict_cells
 
     ours, on_host = Ours(network, sizes.genes, device), cells(sizes.measured, sizes.genes, torch.device("cpu")).numpy()
