@@ -61,7 +61,7 @@ html_theme = "sphinx_book_theme"
 html_title = "scgenept"
 html_static_path = ["_static"]
 html_css_files = ["pages.css"]
-html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False, "navbar_persistent": []}
+html_theme_options = {"navigation_with_keys": False, "navbar_persistent": []}
 
 # Links into other packages need their inventories, so they are made only where a network is promised.
 if os.environ.get("SCGENEPT_DOCS_LINKS"):
