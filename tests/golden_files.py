@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
-
-if TYPE_CHECKING:
-    import numpy as np
 
 COPIES = Path(__file__).parent / "data" / "golden"
 SHARED = Path(os.environ.get("SCGENEPT_SHARED", Path(__file__).parents[2] / "shared")) / "golden"
@@ -27,11 +24,15 @@ def archives(kind: str) -> list[Path]:
     return list(found.values())
 
 
-def tensors(archive: np.lib.npyio.NpzFile, prefix: str) -> dict[str, torch.Tensor]:
+def read_archive(path: Path) -> dict[str, np.ndarray]:
+    """Return the arrays of an archive, and leave no file open."""
+    with np.load(path) as archive:
+        return dict(archive)
+
+
+def tensors(archive: dict[str, np.ndarray], prefix: str) -> dict[str, torch.Tensor]:
     """The arrays under a prefix, as tensors by their bare names."""
-    return {
-        name.removeprefix(prefix): torch.from_numpy(archive[name]) for name in archive.files if name.startswith(prefix)
-    }
+    return {name.removeprefix(prefix): torch.from_numpy(archive[name]) for name in archive if name.startswith(prefix)}
 
 
 def our_variant(original: str) -> str:

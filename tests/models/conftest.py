@@ -6,12 +6,11 @@ import io
 import json
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 import torch
 
 import scgenept as sgp
-from tests.golden_files import COPIES, tensors
+from tests.golden_files import COPIES, read_archive, tensors
 from tests.registry.server import Answer, serving
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def names() -> dict[str, int]:
 @pytest.fixture(scope="session")
 def state() -> dict[str, torch.Tensor]:
     """Weights in the original's names."""
-    return tensors(np.load(COPIES / "forward" / "scgenept_go_c_gpt_concat.npz"), "sd/")
+    return tensors(read_archive(COPIES / "forward" / "scgenept_go_c_gpt_concat.npz"), "sd/")
 
 
 @pytest.fixture(scope="session")

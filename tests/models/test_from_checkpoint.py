@@ -11,7 +11,7 @@ import torch
 
 from scgenept import models
 from scgenept._errors import CheckpointError, UnsafePickleError
-from tests.golden_files import COPIES, N_HEADS, tensors
+from tests.golden_files import COPIES, N_HEADS, read_archive, tensors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ class Bomb:
 
 def test_vocabulary_as_path_and_as_dict(files: tuple[Path, Path], names: dict[str, int]) -> None:
     path, vocab = files
-    archive = np.load(COPIES / "forward" / "scgenept_go_c_gpt_concat.npz")
+    archive = read_archive(COPIES / "forward" / "scgenept_go_c_gpt_concat.npz")
     inputs = tensors(archive, "in/")
     for given in (vocab, str(vocab), names):
         model = models.from_checkpoint(path, vocab=given, n_heads=N_HEADS, genes=["GENE001", "GENE000"])

@@ -12,7 +12,7 @@ import torch
 import scgenept as sgp
 from scgenept import models
 from scgenept._errors import CheckpointError, DownloadError, UnknownNameError, UnsafePickleError
-from tests.golden_files import COPIES, tensors
+from tests.golden_files import COPIES, read_archive, tensors
 from tests.models.conftest import CONCAT, PLAIN, VOCAB, saved
 from tests.registry.server import Answer
 
@@ -28,7 +28,7 @@ class Bomb:
 
 
 def output(model: models.ScGenePT) -> np.ndarray:
-    inputs = tensors(np.load(COPIES / "forward" / "scgenept_go_c_gpt_concat.npz"), "in/")
+    inputs = tensors(read_archive(COPIES / "forward" / "scgenept_go_c_gpt_concat.npz"), "in/")
     with torch.no_grad():
         return model.network(inputs["src"], inputs["values"], inputs["pert_flags"]).numpy()
 

@@ -10,7 +10,7 @@ import torch
 
 from scgenept.weights.adapters import UNUSED_PREFIXES, to_original, to_ours
 from scgenept.weights.assemble import build_network, infer_config
-from tests.golden_files import N_HEADS, N_TOKENS, PAD_ID, archives, tensors
+from tests.golden_files import N_HEADS, N_TOKENS, PAD_ID, archives, read_archive, tensors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ def load(state: dict[str, torch.Tensor], source: object) -> Network:
 @pytest.mark.parametrize("path", archives("forward"), ids=lambda path: path.stem)
 @pytest.mark.parametrize("form", ["native", "flash"])
 def test_output_equals_the_original(path: Path, form: str) -> None:
-    archive = np.load(path)
+    archive = read_archive(path)
     state = tensors(archive, "sd/")
     if form == "flash":
         state = {

@@ -14,7 +14,7 @@ from scgenept.prediction.engine import Engine, predict_cells
 from scgenept.weights.card import Card
 from scgenept.weights.original import read_checkpoint
 from scgenept.weights.tokens import build_tokens
-from tests.golden_files import N_HEADS, SHARED
+from tests.golden_files import N_HEADS, SHARED, read_archive
 
 if TYPE_CHECKING:
     from scgenept.weights.model import ScGenePT
@@ -40,7 +40,7 @@ def case(request: pytest.FixtureRequest, index: dict[str, Any]) -> tuple[ScGeneP
         n_heads=N_HEADS,
         card=Card("golden", token_mapping="v1"),
     )
-    return model, np.load(SHARED / "predict" / f"{request.param}.npz"), index["genes"]
+    return model, read_archive(SHARED / "predict" / f"{request.param}.npz"), index["genes"]
 
 
 def predict(model: ScGenePT, genes: list[str], perturbation: str, cells: np.ndarray) -> np.ndarray:
@@ -62,7 +62,7 @@ def test_prediction_from_controls(case: tuple[ScGenePT, Any, list[str]], index: 
     cases = index["models"]["scgpt"]["ctrl_cases"]
     assert len(cases) > 30
     for name, recorded in cases.items():
-        if name not in golden.files:
+        if name not in golden:
             continue
         found = predict(model, genes, recorded["perturbation"], cells)[recorded["drawn"]]
         expected = golden[name]

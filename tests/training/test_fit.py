@@ -25,6 +25,7 @@ from scgenept.training.hardware import Hardware
 from scgenept.training.plan import TrainingPlan
 from scgenept.training.run_folder import RunFolder
 from scgenept.training.step import GeneRows, loss
+from tests.golden_files import read_archive
 from tests.small import GENES, small_model
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_batch(tmp_path: Path) -> 
     ):
         fit(small_model(), train, None, PLAN, surroundings=Surroundings(folder=folder))
     (path,) = folder.path.glob("not_finite_*.npz")
-    saved = np.load(path)
+    saved = read_archive(path)
     assert np.isnan(saved["target"]).any()
     assert saved["values"].shape == saved["target"].shape == (16, 30)
 

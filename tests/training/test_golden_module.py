@@ -16,7 +16,7 @@ from scgenept.training.plan import TrainingPlan
 from scgenept.training.step import Batch, GeneRows
 from scgenept.weights.adapters import to_original, to_ours
 from scgenept.weights.assemble import build_network, infer_config
-from tests.golden_files import N_HEADS, N_TOKENS, PAD_ID, tensors
+from tests.golden_files import N_HEADS, N_TOKENS, PAD_ID, read_archive, tensors
 from tests.training.test_step import ARCHIVES, N_GENES, STEPS_PER_EPOCH, worst
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Recorded(torch.utils.data.IterableDataset[Batch]):
 @pytest.mark.parametrize("path", ARCHIVES, ids=lambda path: path.stem)
 @pytest.mark.filterwarnings("ignore:.*does not have many workers.*")
 def test_two_epochs_equal_the_original(path: Path, micro_batch: int | None) -> None:
-    archive = np.load(path)
+    archive = read_archive(path)
     ours, _ = to_ours({name: tensor.clone() for name, tensor in tensors(archive, "sd_before/").items()})
     config = infer_config(ours, n_tokens=N_TOKENS, pad_id=PAD_ID, n_heads=N_HEADS, source="golden")
     network = build_network(replace(config, dropout=0.0), ours, source="golden").train()

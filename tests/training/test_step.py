@@ -13,7 +13,7 @@ from scgenept.nn import VARIANTS, Network
 from scgenept.training.step import Batch, GeneRows, predict, train_step, trainable
 from scgenept.weights.adapters import UNUSED_PREFIXES, to_original, to_ours
 from scgenept.weights.assemble import build_network, infer_config
-from tests.golden_files import N_HEADS, N_TOKENS, PAD_ID, archives, tensors
+from tests.golden_files import N_HEADS, N_TOKENS, PAD_ID, archives, read_archive, tensors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,7 +84,7 @@ def worst(weights: dict[str, torch.Tensor], archive: np.lib.npyio.NpzFile) -> fl
 @pytest.fixture(params=ARCHIVES, ids=lambda path: path.stem)
 def archive(request: pytest.FixtureRequest) -> np.lib.npyio.NpzFile:
     path: Path = request.param
-    return np.load(path)
+    return read_archive(path)
 
 
 @pytest.mark.parametrize("sliced", [True, False], ids=["rows in use", "whole tables"])

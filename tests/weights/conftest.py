@@ -13,7 +13,7 @@ from scgenept.genes.vocabulary import Vocabulary
 from scgenept.nn import VARIANTS, Network
 from scgenept.weights.card import Card
 from scgenept.weights.model import ScGenePT
-from tests.golden_files import COPIES, tensors
+from tests.golden_files import COPIES, read_archive, tensors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +45,7 @@ def model(vocabulary: Vocabulary) -> ScGenePT:
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> tuple[Path, Path]:
     """A checkpoint as the original saves it, and its vocabulary file without ``<eoc>``."""
-    archive = np.load(COPIES / "forward" / "scgenept_go_c_gpt_concat.npz")
+    archive = read_archive(COPIES / "forward" / "scgenept_go_c_gpt_concat.npz")
     torch.save(tensors(archive, "sd/"), tmp_path / "best_model.pt")
     names = {f"GENE{i:03d}": i for i in range(24)} | {"<pad>": 24}
     names |= {f"GENE{i:03d}": i + 1 for i in range(24, 57)} | {"<cls>": 58}

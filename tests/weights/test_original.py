@@ -12,7 +12,7 @@ import torch
 from scgenept._errors import CheckpointError
 from scgenept.genes.vocabulary import Vocabulary
 from scgenept.weights.original import is_scgpt_folder, read_checkpoint, read_scgpt_folder
-from tests.golden_files import COPIES, N_HEADS, tensors
+from tests.golden_files import COPIES, N_HEADS, read_archive, tensors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ def test_a_checkpoint_is_read_with_its_table_type(checkpoint: tuple[Path, Path])
     assert model.card.fine_tuned
     assert model.network.genes.languages["go_c"].table.weight.dtype == torch.float64
     assert all(tensor.dtype == torch.float32 for tensor in model.network.body.parameters())
-    archive = np.load(COPIES / "forward" / "scgenept_go_c_gpt_concat.npz")
+    archive = read_archive(COPIES / "forward" / "scgenept_go_c_gpt_concat.npz")
     inputs = tensors(archive, "in/")
     with torch.no_grad():
         output = model.network(inputs["src"], inputs["values"], inputs["pert_flags"])

@@ -97,7 +97,7 @@ def evaluate(  # noqa: PLR0913  (what is judged, by what, against whom, and how 
 
     Returns
     -------
-    A :class:`Report`: print it for the short view.
+    The :class:`Report`, to be printed or read.
 
     Raises
     ------

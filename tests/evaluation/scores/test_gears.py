@@ -12,6 +12,7 @@ import pytest
 
 from scgenept import metrics
 from scgenept._errors import DataError
+from tests.golden_files import read_archive
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,8 +33,8 @@ def original(golden: Path) -> dict:
         "ranking": {n: [place[g] for g in ranked[full]] for n, full in full_names.items() if full in ranked},
         "results": json.loads((folder / "results.json").read_text()),
         "end_to_end": json.loads((folder / "end_to_end.json").read_text()),
-        "cells": np.load(folder / "test_res.npz"),
-        "cells_end_to_end": np.load(folder / "end_to_end_eval.npz"),
+        "cells": read_archive(folder / "test_res.npz"),
+        "cells_end_to_end": read_archive(folder / "end_to_end_eval.npz"),
     }
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from scgenept import metrics
 from scgenept._errors import DataError
+from tests.golden_files import read_archive
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -253,7 +254,7 @@ def test_bad_genes_and_exclude_are_refused(tables: dict[str, np.ndarray]) -> Non
 def test_equal_to_cell_gears(golden: Path) -> None:
     folder = golden / "metrics"
     results = json.loads((folder / "results.json").read_text())
-    cells = np.load(folder / "test_res.npz")
+    cells = read_archive(folder / "test_res.npz")
     names = list(results["compute_metrics_pert"])
     predicted, observed, predicted_de, observed_de = (
         np.stack([cells[key][cells["pert_cat"] == name].mean(axis=0) for name in names])
