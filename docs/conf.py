@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from sphinx.domains.python import PyObject
 from sphinx.ext.intersphinx import missing_reference
 
 import scgenept
@@ -148,3 +149,5 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-docstring", _join_names, priority=900)
     app.connect("missing-reference", _resolve, priority=900)
     app.connect("builder-inited", _copy_tutorials)
+    # Sphinx heads them "Variables", the docstrings and the field "Attributes".
+    next(field for field in PyObject.doc_field_types if field.name == "variable").label = "Attributes"

@@ -1,4 +1,4 @@
-"""models.baselines: predictions that need no network, by name."""
+"""Predictions that need no network, by name."""
 
 from __future__ import annotations
 
