@@ -42,22 +42,29 @@ def claims_of_predict_and_plot(namespace: dict[str, Any]) -> None:
 
 
 def claims_of_finetune_and_evaluate(namespace: dict[str, Any]) -> None:
-    """The network is no better than the best simple guess, and the small model has seen the answers."""
+    """The network is no better than the best simple guess, whatever the seed, and the small model has seen the answers.
+
+    What a training gives moves with the seed, the number of threads and the version of torch, as the text says.
+    """
     report, both, table = namespace["report"], namespace["both"].summary, sgp.get.split_table(namespace["adata"])
     assert table["split"].value_counts().to_dict() == {"test": 16, "train": 14, "val": 3}
     history = pd.DataFrame(namespace["model"].card.training["history"])
-    assert history["train_loss"].iloc[-1] < 0.9 * history["train_loss"].iloc[0]
+    assert history["train_loss"].iloc[-1] < 0.85 * history["train_loss"].iloc[0]
     assert history["validation_loss"].min() > 0.9 * history["validation_loss"].iloc[0]
     overall = report.summary.query("stratum == 'all'").pivot(index="metric", columns="predictor", values="value")
-    network, delta, pds = "scgpt-finetuned", overall.loc["pearson_delta"], overall.loc["pds_cosine"]
-    assert delta["mean"].round(2) == 0.31
-    assert delta["additive"].round(2) == 0.49
-    # What a training gives moves with the version of torch and the number of threads.
-    assert delta["mean"] < delta[network] < delta["additive"] + 0.05
-    assert pds["mean"] == 0.5
-    assert abs(pds[network] - 0.5) < 0.2
-    assert f"{network} has collapsed" in report.notes[0]
-    assert set(report.comparisons.query("metric == 'pearson_delta' and stratum == 'all'")["better"]) == {""}
+    assert overall.loc["pearson_delta", ["mean", "additive"]].round(2).tolist() == [0.31, 0.49]
+    assert overall.loc["pds_cosine", "mean"] == 0.5
+    own = report.summary.query("stratum == 'all' and predictor == 'scgpt-finetuned'").set_index("metric")
+    assert own.loc["pearson_delta", "positive_control"].round(2) == 0.64
+    assert own.loc["pds_cosine", "value_on_halves"] < own.loc["pds_cosine", "positive_control"] - 0.1
+    assert report.notes[0].startswith("scgpt-finetuned has collapsed")
+    seeds, repeated = list(namespace["seeds"]), namespace["repeated"]
+    assert [note.split(" has collapsed")[0] for note in repeated.notes if "collapsed" in note] == seeds
+    found = repeated.summary.query("stratum == 'all'").pivot(index="predictor", columns="metric", values="value")
+    assert (found.loc[seeds, "pearson_delta"] < found.loc["additive", "pearson_delta"] + 0.1).all()
+    assert found.loc[seeds, "pearson_delta"].round(4).nunique() > 1
+    rivals = repeated.comparisons.query("metric == 'pearson_delta' and stratum == 'all' and rival == 'additive'")
+    assert not rivals["better"].isin(seeds).any()
     values = both.query("stratum == 'all'").pivot(index="metric", columns="predictor", values="value")
     assert (values["scgenept-mini"] > values[["additive", "mean", "trained here"]].max(axis=1) + 0.1).all()
     notes = [note for note in namespace["both"].notes if "trained on" in note]
