@@ -52,10 +52,18 @@ def test_blocks_change_nothing_but_memory(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_p_value_of_a_clear_difference_and_of_none() -> None:
     draws = np.column_stack([np.full(999, 2.0), np.zeros(999), np.full(999, np.nan)])
-    p = two_sided_p(draws)
+    p = two_sided_p(draws, [40, 40, 0])
     assert p[0] == pytest.approx(2 / 1000)
     assert p[1] == 1.0
     assert np.isnan(p[2])
+
+
+@pytest.mark.parametrize("n", range(1, 11))
+def test_p_value_is_at_least_that_of_all_signs_alike(n: int) -> None:
+    differences = np.linspace(1, 2, n)[:, None]
+    (draws,) = bootstrap_means([differences], n_boot=999, rng=np.random.default_rng(0))
+    exact = scipy.stats.binomtest(n, n, 0.5).pvalue
+    assert two_sided_p(draws, [n])[0] == pytest.approx(max(2 / 1000, exact))
 
 
 @given(st.lists(st.floats(0, 1), max_size=12))

@@ -75,19 +75,24 @@ def interval(draws: FloatArray, *, level: float = LEVEL) -> tuple[FloatArray, Fl
     return low, high
 
 
-def two_sided_p(draws: FloatArray) -> FloatArray:
-    """Return how rarely the sign of a mean difference turns, ``2 min(#(d <= 0) + 1, #(d >= 0) + 1) / (n + 1)``.
+def two_sided_p(draws: FloatArray, n: npt.ArrayLike) -> FloatArray:
+    """Return how rarely the sign of a mean difference turns, ``2 min(#(d <= 0) + 1, #(d >= 0) + 1) / (n_boot + 1)``.
 
-    Never 0, since ``n`` draws cannot tell; NaN where a column holds no value.
+    Never 0, since a number of draws cannot tell, and never below ``2^(1 - n)``, the least that the exact test of signs
+    gives for ``n`` differences: three that are positive by chance are one case in four, however often they are drawn
+    again. NaN where a column holds no value.
 
     Parameters
     ----------
     draws
         Draws x columns: bootstrapped mean differences.
+    n
+        Of how many differences, per column.
     """
-    n = (~np.isnan(draws)).sum(axis=0)
+    n_boot = (~np.isnan(draws)).sum(axis=0)
     tail = np.minimum((draws <= 0).sum(axis=0), (draws >= 0).sum(axis=0)) + 1
-    return np.where(n > 0, np.minimum(1.0, 2.0 * tail / (n + 1)), np.nan)
+    p = np.maximum(2.0 * tail / (n_boot + 1), 2.0 ** (1 - np.asarray(n, dtype=np.float64)))
+    return np.where(n_boot > 0, np.minimum(1.0, p), np.nan)
 
 
 def holm(p_values: npt.ArrayLike) -> FloatArray:

@@ -185,8 +185,8 @@ def _compared(
     differences = np.concatenate([scored.full[a][rows] - scored.full[b][rows] for a, b in pairs], axis=1)
     (draws,) = bootstrap_means([differences], n_boot=n_boot, rng=rng)
     low, high = interval(draws)
-    p_value = two_sided_p(draws)
     n = np.isfinite(differences).sum(axis=0)
+    p_value = two_sided_p(draws, n)
     for figures in (low, high, p_value):
         figures[n < 2] = np.nan
     n_metrics = len(scored.metrics)

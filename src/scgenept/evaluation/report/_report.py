@@ -50,8 +50,9 @@ class Report:
         the stratum ``"panel"``.
     comparisons
         One row per score, stratum and pair of predictors: ``predictor``, ``rival``, ``difference`` of their means over
-        the ``n`` perturbations with both, ``ci_low``, ``ci_high``, ``p_value`` (paired bootstrap), ``p_holm``
-        (corrected over the rivals) and ``better``, the winner's name where ``p_holm`` is below 0.05, else empty.
+        the ``n`` perturbations with both, ``ci_low``, ``ci_high``, ``p_value`` (paired bootstrap, at least
+        ``2^(1 - n)``, the least of an exact test of signs), ``p_holm`` (corrected over the rivals) and ``better``, the
+        winner's name where ``p_holm`` is below 0.05, else empty.
     notes
         What to know before believing a number, one sentence or two each.
     about
