@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from scgenept.evaluation.statistics import bootstrap_means, holm, interval, two_sided_p
+from scgenept.evaluation.statistics import bootstrap_means, holm, interval, sign_flip_p, two_sided_p
 
 
 def test_interval_equals_scipy() -> None:
@@ -52,18 +52,47 @@ def test_blocks_change_nothing_but_memory(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_p_value_of_a_clear_difference_and_of_none() -> None:
     draws = np.column_stack([np.full(999, 2.0), np.zeros(999), np.full(999, np.nan)])
-    p = two_sided_p(draws, [40, 40, 0])
+    p = two_sided_p(draws)
     assert p[0] == pytest.approx(2 / 1000)
     assert p[1] == 1.0
     assert np.isnan(p[2])
 
 
-@pytest.mark.parametrize("n", range(1, 11))
-def test_p_value_is_at_least_that_of_all_signs_alike(n: int) -> None:
-    differences = np.linspace(1, 2, n)[:, None]
-    (draws,) = bootstrap_means([differences], n_boot=999, rng=np.random.default_rng(0))
-    exact = scipy.stats.binomtest(n, n, 0.5).pvalue
-    assert two_sided_p(draws, [n])[0] == pytest.approx(max(2 / 1000, exact))
+@pytest.mark.parametrize("n", range(2, 11))
+def test_sign_flips_are_those_of_scipy(n: int) -> None:
+    differences = np.random.default_rng(n).normal(0.5, 1, (n, 3))
+    exact = scipy.stats.permutation_test(
+        (differences,), lambda d, axis: np.mean(d, axis=axis), permutation_type="samples", vectorized=True
+    )
+    found = sign_flip_p(differences, n_draws=1024, rng=np.random.default_rng(0))
+    np.testing.assert_allclose(found, np.atleast_1d(exact.pvalue))
+
+
+def test_drawn_signs_agree_with_all_of_them() -> None:
+    differences = np.random.default_rng(1).normal(0.4, 1, (12, 5))
+    exact, drawn = (sign_flip_p(differences, n_draws=n, rng=np.random.default_rng(0)) for n in (4096, 4095))
+    np.testing.assert_allclose(drawn, exact, atol=0.03)
+    assert (drawn != exact).any()
+
+
+@pytest.mark.parametrize("n_draws", [99, 10_000])
+def test_equal_scores_are_no_evidence_however_many(n_draws: int) -> None:
+    differences = np.zeros((40, 3))
+    differences[:3] = [[1.0], [2.0], [3.0]]
+    differences[:, 1] += np.random.default_rng(0).choice([-1e-17, 1e-17], 40)
+    differences[3:, 2] = np.nan
+    p = sign_flip_p(differences, n_draws=n_draws, rng=np.random.default_rng(0))
+    np.testing.assert_allclose(p, 0.25, atol=4 * np.sqrt(0.25 * 0.75 / n_draws))
+    assert np.isnan(sign_flip_p(np.full((4, 1), np.nan), n_draws=9, rng=np.random.default_rng(0))[0])
+
+
+def test_few_differences_are_called_clear_no_more_often_than_promised() -> None:
+    rng = np.random.default_rng(0)
+    differences = rng.normal(size=(10, 4000))
+    (draws,) = bootstrap_means([differences], n_boot=999, rng=rng)
+    bootstrap, flips = two_sided_p(draws), sign_flip_p(differences, n_draws=999, rng=rng)
+    assert (bootstrap < 0.05).mean() > 0.07, "why the bootstrap is not enough"
+    assert (np.maximum(bootstrap, flips) < 0.05).mean() < 0.055
 
 
 @given(st.lists(st.floats(0, 1), max_size=12))

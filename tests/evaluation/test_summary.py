@@ -48,14 +48,32 @@ def test_a_score_without_range_cannot_rank() -> None:
     assert not overall(scored(mine=noise, mean=noise * 0 + 0.5, replicate=noise * 0 + 0.501))["can_rank"]
 
 
-def test_undefined_mean_counts_as_its_constant_and_undefined_scores_are_counted() -> None:
+def test_undefined_scores_are_counted_and_calibrated_where_all_is_known() -> None:
     nan = np.nan
-    row = overall(scored(SPECIAL, mine=[0.4, nan, 0.4, 0.4, 0.4, 0.4], mean=[nan] * 6, replicate=[0.8] * 6))
-    assert (row["value"], row["n"], row["n_nan"]) == (pytest.approx(0.4), 6, 1)
-    assert row["negative_control"] == 0
+    row = overall(scored(mine=[0.4, nan, 0.4, 0.4, 0.4, 0.4], mean=[0.0, 0.9, 0, 0, 0, nan], replicate=[0.8] * 6))
+    assert (row["value"], row["n"], row["n_nan"], row["n_nan_on_halves"]) == (pytest.approx(0.4), 6, 1, 2)
+    assert (row["negative_control"], row["positive_control"]) == (0, pytest.approx(0.8))
     assert row["calibrated"] == pytest.approx(0.5)
-    row = overall(scored(UP, mine=[0.4] * 6, mean=[nan] * 6, replicate=[0.8] * 6))
+    row = overall(scored(mine=[0.4] * 6, mean=[nan] * 6, replicate=[0.8] * 6))
     assert np.isnan(row["calibrated"])
+
+
+def test_who_predicts_the_easy_half_is_compared_on_it() -> None:
+    easy, nan = np.array([0.9, 0.9, 0.9, 0.1, 0.1, 0.1]), np.nan
+    row = overall(scored(mine=[0.9, 0.9, 0.9, nan, nan, nan], mean=easy, replicate=easy + 0.05))
+    assert row["calibrated"] == pytest.approx(0)
+    assert row["negative_control"] == pytest.approx(0.9)
+
+
+def test_five_perturbations_rank_nobody() -> None:
+    nan = np.nan
+    assert overall(scored(mine=[0.5] * 6, mean=[0.2] * 6, replicate=[0.8] * 6))["can_rank"]
+    assert not overall(scored(mine=[0.5] * 6, mean=[0.2] * 6, replicate=[nan, *[0.8] * 5]))["can_rank"]
+
+
+def test_a_range_of_rounding_calibrates_nothing() -> None:
+    row = overall(scored(mine=[0.5] * 6, mean=[0.3] * 6, replicate=[0.1 + 0.2] * 6))
+    assert np.isnan(row[["calibrated", "calibrated_low", "calibrated_high"]].astype(float)).all()
 
 
 def test_no_positive_control_no_calibration_of_that_perturbation() -> None:
@@ -97,3 +115,25 @@ def test_long_table() -> None:
     own = table[table["predictor"] == "mine"].set_index("perturbation")
     assert own.loc["A+B", "value"] == 3
     assert own.loc["A", "effect_size_tertile"] == "low"
+
+
+def test_a_winner_does_not_depend_on_names() -> None:
+    rng = np.random.default_rng(0)
+    table = strata(NAMES, ["A"], effect_size=np.arange(6.0), n_cells=np.full(6, 9))
+    base = np.zeros((6, 1))
+    values = {"one": base + rng.normal(1, 0.3, (6, 1)), "two": base + rng.normal(0.5, 0.3, (6, 1)), "mean": base}
+    results = []
+    for names in ({"one": "a", "two": "b"}, {"one": "b", "two": "a"}):
+        columns = {names.get(name, name): value for name, value in values.items()}
+        judged = tuple(sorted(names.values()))
+        table_of = compare(Scored(table, [UP], columns, {}, judged), n_boot=64, rng=np.random.default_rng(0))
+        whole = table_of.query("stratum == 'all'")
+        back = {new: old for old, new in names.items()}
+        results.append(
+            {
+                frozenset(back.get(n, n) for n in row[:2]): row[2]
+                for row in whole[["predictor", "rival", "p_holm"]].itertuples(index=False, name=None)
+            }
+        )
+    assert results[0] == results[1]
+    assert len(results[0]) == 3

@@ -70,8 +70,8 @@ def test_calibration_is_what_its_columns_say(report: sgp.tl.Report) -> None:
     on_mean = overall(report, "mean")
     defined = on_mean["value_on_halves"].notna()
     np.testing.assert_allclose(on_mean.loc[defined, "calibrated"], 0, atol=1e-12)
-    assert not defined["pearson_delta_ref_mean"]
-    assert on_mean.loc["pearson_delta_ref_mean", "negative_control"] == 0
+    assert np.isnan(on_mean.loc["pearson_delta_ref_mean", "value"])
+    assert on_mean.loc["pearson_delta_ref_mean", ["value_on_halves", "negative_control"]].tolist() == [0, 0]
     replicate = report.per_perturbation.query("predictor == 'replicate'")
     assert replicate["value"].isna().all()
     by_metric = replicate.groupby("metric")["value_on_halves"].mean()
@@ -220,9 +220,10 @@ def test_few_cells_get_the_interpolated_duplicate() -> None:
     adata = screen(few={"G07": 10, "G08": 1, "G09": 2})
     report = sgp.tl.evaluate(adata, "additive", n_boot=50, calibrate=2, baselines=None)
     assert any("3 of 10 test perturbations have fewer than 50 cells" in note for note in report.notes)
-    assert any("G08: one cell cannot be cut in two" in note for note in report.notes)
+    assert any("G08, G09 have no positive control" in note for note in report.notes)
     replicate = report.per_perturbation.query("predictor == 'replicate' and metric == 'pearson_delta'")
-    assert replicate.set_index("perturbation")["value_on_halves"].isna().sum() == 1
+    replicate = replicate.set_index("perturbation")["value_on_halves"]
+    assert replicate.index[replicate.isna()].tolist() == ["G08", "G09"]
 
 
 @pytest.mark.parametrize("n_control", [1, 2, 20])
@@ -230,6 +231,26 @@ def test_few_controls(n_control: int) -> None:
     report = sgp.tl.evaluate(screen(few={"ctrl": n_control}), "additive", n_boot=20, calibrate=1, baselines=None)
     assert any(f"only {n_control} control cell" in note for note in report.notes)
     assert np.isfinite(overall(report, "additive").loc["mse", "calibrated"])
+
+
+def test_answering_with_the_mean_wherever_nothing_is_known_gains_nothing(adata, table: pd.DataFrame) -> None:
+    shy, mean = table.copy(), observed(adata, TRAINING).mean()
+    shy.iloc[1:] = mean
+    report = sgp.tl.evaluate(adata, shy, metrics="pearson_delta_ref_mean", n_boot=50, calibrate=2, baselines=None)
+    own = overall(report, "predictions").loc["pearson_delta_ref_mean"]
+    halves = report.per_perturbation.query("predictor == 'predictions'").set_index("perturbation")["value_on_halves"]
+    assert (halves.loc[TEST[1:]] == 0).all()
+    assert own["n_nan"] == len(TEST) - 1
+    assert own["n_nan_on_halves"] == 0
+    assert own["value_on_halves"] == pytest.approx(halves[TEST[0]] / len(TEST))
+
+
+def test_a_prediction_of_some_stands_beside_the_baselines_of_the_same(adata) -> None:
+    mean = pd.DataFrame([observed(adata, TRAINING).mean()] * 4, index=TEST[:4])
+    report = sgp.tl.evaluate(adata, mean, metrics="mse", n_boot=50, calibrate=2, baselines=["no_change"])
+    line = next(line for line in report.to_text().splitlines() if line.startswith("mse"))
+    value, beside = line.split()[2], line.split()[6]
+    assert value == beside != f"{overall(report, 'mean').loc['mse', 'value']:.3g}"
 
 
 def test_single_test_perturbation_and_predictions_with_gaps(adata, table: pd.DataFrame) -> None:

@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from .catalog import Metric
     from .experiment import Experiment
     from .halvings import Halvings
-    from .observation import FloatArray, Guess
+    from .observation import BoolArray, FloatArray, Guess
     from .predictors import Predictor
 
 REPLICATE: Final = "replicate"
 """Name of the positive control in the tables."""
 MIN_CELLS: Final = 50
 """With fewer cells a half is so noisy that the positive control is the interpolated duplicate."""
+MIN_REPLICATE: Final = 4
+"""With fewer cells a half may be a single one, which has no variance."""
 N_HALVINGS: Final = 5
 N_THREADS: Final = 2
 
@@ -100,8 +102,9 @@ def score_on_halves(
         guesses = {REPLICATE: _replicate(first, few)}
         guesses |= {p.name: p.guess(first, experiment, halving=i) for p in predictors}
         for name, values in score_all(guesses, second, metrics).items():
-            known = ~np.isnan(values)
-            total[name][known] += values[known]
+            defined = _with_constants(values, guesses[name], metrics)
+            known = ~np.isnan(defined)
+            total[name][known] += defined[known]
             number[name] += known
     with np.errstate(invalid="ignore"):
         averages = {name: total[name] / number[name] for name in total}
@@ -112,6 +115,17 @@ def score_on_halves(
         )
         notes = (*notes, note)
     return HalfScores(averages, notes)
+
+
+def _with_constants(values: FloatArray, guess: Guess, metrics: Sequence[Metric]) -> FloatArray:
+    """Give a prediction what it gets by construction where a formula leaves it undefined.
+
+    Otherwise a predictor that answers with the mean of training wherever it knows nothing is scored on the rest alone.
+    """
+    predicted: BoolArray = np.isfinite(guess.values).all(axis=1)
+    constant = np.array([np.nan if metric.constant is None else metric.constant for metric in metrics])
+    filled: FloatArray = np.where(np.isnan(values) & predicted[:, None], constant, values)
+    return filled
 
 
 def _observe(bulk: Pseudobulk, experiment: Experiment) -> Observation:
@@ -133,6 +147,8 @@ def _replicate(first: Observation, few: list[str]) -> Guess:
     mean = table.iloc[0].copy()
     mean[:] = first.reference_mean
     table.loc[few] = interpolate(table.loc[few], p_adjusted, mean)
+    # without a variance nobody knows what is sure, and all that is left is the mean: that is no replicate
+    table.loc[[name for name in few if first.bulk.n[name] < 2]] = np.nan
     return first.guess(table.to_numpy())
 
 
@@ -140,22 +156,24 @@ def _few_cells(experiment: Experiment) -> tuple[list[str], tuple[str, ...]]:
     """Return the perturbations with an interpolated positive control, and what to say of them."""
     n = experiment.seen.bulk.n
     n_control = int(n[_keys.CONTROL])
+    few = [name for name in experiment.test if n[name] < MIN_CELLS]
+    notes = []
     if n_control < MIN_CELLS:
         shared = (
             " It is in both halves, so that what a replicate would get comes out too high." if n_control < 2 else ""
         )
-        note = (
+        notes.append(
             f"There {'is' if n_control == 1 else 'are'} only {n_control} control cell{'s'[: n_control != 1]}: the "
             f"positive control is the interpolated duplicate for every perturbation.{shared}"
         )
-        return list(experiment.test), (note,)
-    few = [name for name in experiment.test if n[name] < MIN_CELLS]
-    if not few:
-        return [], ()
-    note = (
-        f"{len(few)} of {len(experiment.test)} test perturbations have fewer than {MIN_CELLS} cells; their positive "
-        f"control is the interpolated duplicate: {listing(few)}."
-    )
-    single = [name for name in few if n[name] < 2]
-    alone = f"{listing(single)}: one cell cannot be cut in two, so there is no positive control." if single else ""
-    return few, (note, *([alone] if alone else []))
+    elif few:
+        notes.append(
+            f"{len(few)} of {len(experiment.test)} test perturbations have fewer than {MIN_CELLS} cells; their "
+            f"positive control is the interpolated duplicate: {listing(few)}."
+        )
+    if single := [name for name in few if n[name] < MIN_REPLICATE]:
+        notes.append(
+            f"Fewer than {MIN_REPLICATE} cells cannot be cut into halves of two: {listing(single)} "
+            f"{'has' if len(single) == 1 else 'have'} no positive control, and no part in calibrated scores."
+        )
+    return (list(experiment.test) if n_control < MIN_CELLS else few), tuple(notes)

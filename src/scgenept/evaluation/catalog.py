@@ -33,8 +33,7 @@ class Metric:
     higher_is_better
         Which way is up.
     constant
-        What a prediction that is the same for every perturbation gets by construction where the formula leaves it
-        undefined; it stands in for the mean baseline in the calibration.
+        What a prediction that is the mean of training gets in the calibration, where the formula leaves it undefined.
     default
         Whether a report shows it unless told otherwise.
     pairs

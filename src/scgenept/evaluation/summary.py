@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .calibration import REPLICATE
-from .statistics import bootstrap_means, holm, interval, two_sided_p
+from .statistics import bootstrap_means, holm, interval, sign_flip_p, two_sided_p
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,6 +24,10 @@ CALIBRATION: Final = (
     "value_on_halves", "negative_control", "positive_control", "dynamic_range", "calibrated", "calibrated_low",
     "calibrated_high",
 )  # fmt: skip
+ROUNDING: Final = 1e-9
+"""Two figures that differ by no more than this share of them are equal."""
+FEWEST: Final = 6
+"""With fewer perturbations the exact test of signs never gets under 0.05."""
 SMALL_RANGE: Final = 0.01
 """A range smaller than this share of the values it lies between is near zero."""
 
@@ -41,7 +45,8 @@ class Scored:
     full
         Predictor -> test perturbations x scores, against all cells.
     halves
-        The same against halves, with ``"replicate"``; empty without calibration.
+        The same against halves, with ``"replicate"``; empty without calibration. A prediction that is the mean of
+        training has the constant of a score there (:class:`~scgenept.evaluation.catalog.Metric`).
     judged
         Names of the predictors that were handed in; the others are baselines.
     """
@@ -96,14 +101,11 @@ def _stratum(scored: Scored, of: str, stratum: str, rows: Any, n_boot: int, rng:
     full = np.concatenate([scored.full[name][rows] for name in names], axis=1)
     tables = [full]
     if scored.halves:
-        replicate = scored.halves[REPLICATE][rows]
-        # without a positive control a perturbation tells nothing of the range
-        known = np.where(np.isnan(replicate), np.nan, 0.0)
-        constant = np.array([np.nan if m.constant is None else m.constant for m in scored.metrics])
-        mean = scored.halves[MEAN][rows]
-        mean = np.where(np.isnan(mean), constant, mean) + known
-        halves = np.concatenate([scored.halves[name][rows] + known for name in names], axis=1)
-        tables += [halves, mean, replicate]
+        halves = np.concatenate([scored.halves[name][rows] for name in names], axis=1)
+        controls = [np.tile(scored.halves[name][rows], len(names)) for name in (MEAN, REPLICATE)]
+        # all three over the same perturbations: those with the score of the predictor and both controls
+        unknown = np.isnan(halves + controls[0] + controls[1])
+        tables += [np.where(unknown, np.nan, table) for table in (halves, *controls)]
     means = [_mean(table) for table in tables]
     draws = bootstrap_means(tables, n_boot=n_boot, rng=rng)
     enough = rows.sum() > 1
@@ -121,46 +123,53 @@ def _stratum(scored: Scored, of: str, stratum: str, rows: Any, n_boot: int, rng:
         "n": int(rows.sum()),
         "n_nan": np.isnan(full).sum(axis=0),
     }
-    upwards = np.where([m.higher_is_better for m in scored.metrics], 1.0, -1.0)
-    return pd.DataFrame(columns | _calibrated(means, draws, upwards, len(names), enough=enough))
+    upwards = np.where(columns["higher_is_better"], 1.0, -1.0)
+    return pd.DataFrame(columns | _calibrated(tables[1:], means[1:], draws[1:], upwards, enough=enough))
 
 
 def _calibrated(
-    means: list[FloatArray], draws: list[FloatArray], upwards: FloatArray, n_names: int, *, enough: bool
+    tables: list[FloatArray], means: list[FloatArray], draws: list[FloatArray], upwards: FloatArray, *, enough: bool
 ) -> dict[str, Any]:
     """Return the columns of the calibration, ``(u - b) / (r - b)``, NaN where there is none."""
-    shape = means[0].shape
-    if len(means) == 1:
-        nothing = np.full(shape, np.nan)
-        return dict.fromkeys(CALIBRATION, nothing) | {"can_rank": np.zeros(shape, dtype=bool)}
-    (u, b, r), (u_draws, b_draws, r_draws) = means[1:], draws[1:]
-    range_, range_draws = r - b, r_draws - b_draws
-    with np.errstate(invalid="ignore", divide="ignore"):
-        value = (u - np.tile(b, n_names)) / np.tile(range_, n_names)
-        ratios = (u_draws - np.tile(b_draws, n_names)) / np.tile(range_draws, n_names)
-    ratios[np.isinf(ratios)] = np.nan
-    low, high = interval(ratios) if enough else np.full((2, *shape), np.nan)
+    if not tables:
+        nothing = np.full(len(upwards), np.nan)
+        return dict.fromkeys(CALIBRATION, nothing) | {
+            "n_nan_on_halves": np.full(len(upwards), 0),
+            "can_rank": np.zeros(len(upwards), dtype=bool),
+        }
+    u, b, r = means
+    range_ = _range(b, r)
+    ratios = (draws[0] - draws[1]) / _range(draws[1], draws[2])
+    low, high = interval(ratios) if enough else np.full((2, len(u)), np.nan)
     # a replicate that is surely better; one that is worse is too noisy a yardstick
-    least, _ = interval(range_draws * upwards)
-    separable = (least > 0) & enough
+    least, _ = interval((draws[2] - draws[1]) * upwards)
+    n = np.isfinite(tables[0]).sum(axis=0)
     wide = np.abs(range_) > SMALL_RANGE * np.maximum(np.abs(r), np.abs(b))
     return {
         "value_on_halves": u,
-        "negative_control": np.tile(b, n_names),
-        "positive_control": np.tile(r, n_names),
-        "dynamic_range": np.tile(np.abs(range_), n_names),
-        "calibrated": np.where(np.isfinite(value), value, np.nan),
+        "n_nan_on_halves": len(tables[0]) - n,
+        "negative_control": b,
+        "positive_control": r,
+        "dynamic_range": np.abs(r - b),
+        "calibrated": (u - b) / range_,
         "calibrated_low": low,
         "calibrated_high": high,
-        "can_rank": np.tile(separable & wide, n_names),
+        "can_rank": (least > 0) & wide & (n >= FEWEST),
     }
+
+
+def _range(b: FloatArray, r: FloatArray) -> FloatArray:
+    """Return ``r - b``, NaN where rounding is all there is."""
+    range_: FloatArray = np.where(np.abs(r - b) <= ROUNDING * np.maximum(np.abs(r), np.abs(b)), np.nan, r - b)
+    return range_
 
 
 def compare(scored: Scored, *, n_boot: int, rng: np.random.Generator) -> pd.DataFrame:
     """Compare each predictor with each other one on the perturbations that both have a score for.
 
-    The bootstrap is paired, over perturbations. Holm's correction is over the rivals of a predictor: one family per
-    score, stratum and predictor.
+    Both tests, bootstrap and signs, are paired, over perturbations. Holm's correction is over the rivals of a
+    predictor: one family per score, stratum and predictor. A pair of judged predictors is in the family of both, and
+    the larger p-value counts.
     """
     pairs = [(a, b) for a in scored.judged for b in scored.full if b != a and not (b in scored.judged and b < a)]
     blocks = [_compared(scored, of, name, rows, pairs, n_boot, rng) for of, name, rows in scored.groups() if pairs]
@@ -186,7 +195,7 @@ def _compared(
     (draws,) = bootstrap_means([differences], n_boot=n_boot, rng=rng)
     low, high = interval(draws)
     n = np.isfinite(differences).sum(axis=0)
-    p_value = two_sided_p(draws, n)
+    p_value = np.maximum(two_sided_p(draws), sign_flip_p(differences, n_draws=n_boot, rng=rng))
     for figures in (low, high, p_value):
         figures[n < 2] = np.nan
     n_metrics = len(scored.metrics)
@@ -204,7 +213,11 @@ def _compared(
             "p_value": p_value,
         }
     )
-    table["p_holm"] = table.groupby(["metric", "predictor"], sort=False)["p_value"].transform(holm)
+    table["p_holm"] = np.nan
+    for _, rows_of_metric in table.groupby("metric", sort=False):
+        for name in scored.judged:
+            family = rows_of_metric.index[(rows_of_metric[["predictor", "rival"]] == name).any(axis=1)]
+            table.loc[family, "p_holm"] = np.fmax(table.loc[family, "p_holm"], holm(table.loc[family, "p_value"]))
     upwards = np.array([m.higher_is_better for m in scored.metrics] * len(pairs))
     wins = (table["difference"] > 0) == upwards
     certain = (table["p_holm"] < 0.05) & (table["difference"] != 0)

@@ -42,17 +42,19 @@ class Report:
         One row per score, stratum and predictor: ``metric``, ``stratum_of``, ``stratum``, ``predictor``,
         ``is_baseline``, ``higher_is_better``; ``value`` (mean over the perturbations in which it is defined),
         ``ci_low`` and ``ci_high`` (95 %, bootstrap over perturbations), ``n`` perturbations, ``n_nan`` of them
-        undefined; and, all against halves, ``value_on_halves`` *u*, ``negative_control`` *b* (the mean baseline),
-        ``positive_control`` *r* (the replicate), ``dynamic_range`` ``|r - b|``, ``calibrated`` ``(u - b) / (r - b)``
-        with its interval ``calibrated_low`` and ``calibrated_high``, unclipped (0 is no better than the mean, 1 as
-        good as a replicate), and ``can_rank``, whether ``r`` is clearly better than ``b``. The two figures of spread
+        undefined; and, all against halves, ``value_on_halves`` *u*, ``negative_control`` *b* (the mean baseline) and
+        ``positive_control`` *r* (the replicate), all three over the perturbations in which all three are defined,
+        ``n_nan_on_halves`` the number of the others, ``dynamic_range`` ``|r - b|``, ``calibrated``
+        ``(u - b) / (r - b)`` with its interval ``calibrated_low`` and ``calibrated_high``, unclipped (0 is no better
+        than the mean, 1 as good as a replicate), and ``can_rank``, whether ``r`` is clearly better than ``b``, which
+        fewer than six perturbations cannot tell. The two figures of spread
         (``collapse_ratio``, ``mean_correlation_between_predictions``) are of all perturbations together and stand in
         the stratum ``"panel"``.
     comparisons
         One row per score, stratum and pair of predictors: ``predictor``, ``rival``, ``difference`` of their means over
-        the ``n`` perturbations with both, ``ci_low``, ``ci_high``, ``p_value`` (paired bootstrap, at least
-        ``2^(1 - n)``, the least of an exact test of signs), ``p_holm`` (corrected over the rivals) and ``better``, the
-        winner's name where ``p_holm`` is below 0.05, else empty.
+        the ``n`` perturbations with both, ``ci_low``, ``ci_high``, ``p_value`` (the larger one of paired
+        bootstrap and sign-flip test), ``p_holm`` (corrected over the rivals) and ``better``, the winner's name where
+        ``p_holm`` is below 0.05, else empty.
     notes
         What to know before believing a number, one sentence or two each.
     about

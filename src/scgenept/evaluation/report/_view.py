@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 import pandas as pd
 
+from ..calibration import REPLICATE
 from ..summary import ALL, MEAN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ._report import Report
 
@@ -21,8 +22,8 @@ SHORT: Final = ("pearson_delta", "mse", "pearson_delta_ref_mean", "pds_cosine", 
 FITS: Final = 8
 BEST: Final = "best baseline"
 SCORES: Final = (
-    "mean: the mean of the training perturbations, predicted for all. best baseline: of those that have a score for as "
-    "many perturbations. v: lower is better."
+    "mean: the mean of the training perturbations, predicted for all. best baseline: of those that have a score "
+    "wherever the prediction has one. All of a row are means over the same perturbations. v: lower is better."
 )
 HALVES: Final = (
     "On all cells, prediction and truth share the control cells and their noise; on halves they share nothing. "
@@ -56,13 +57,13 @@ def shown(report: Report, scores: Literal["short", "all"]) -> list[str]:
 def on_all_cells(report: Report, name: str, scores: Sequence[str]) -> pd.DataFrame:
     """Return scores of one predictor over all perturbations, on all cells, as text, one row per score."""
     rows = []
-    for own, mean, rivals in _groups(report, name, scores):
+    for own, rivals in _groups(report, name, scores, "value"):
         row = {
             "on all cells": f"{own['metric']}{'' if own['higher_is_better'] else ' v'}",
             "value": number(own["value"]),
             "95 % interval": _range(own["ci_low"], own["ci_high"]),
-            "mean": number(mean["value"]),
-            BEST: _best(own, rivals, "value"),
+            "mean": number(rivals.get(MEAN, np.nan)),
+            BEST: _best(own, rivals),
         }
         rows.append(row)
     return pd.DataFrame(rows)
@@ -71,7 +72,7 @@ def on_all_cells(report: Report, name: str, scores: Sequence[str]) -> pd.DataFra
 def on_halves(report: Report, name: str, scores: Sequence[str]) -> pd.DataFrame:
     """Return the same on halves of the cells, with a replicate beside it; empty where nothing was calibrated."""
     rows = []
-    for own, _, rivals in _groups(report, name, scores):
+    for own, rivals in _groups(report, name, scores, "value_on_halves"):
         blunt = "" if own["can_rank"] or np.isnan(own["calibrated"]) else " ?"
         row = {
             "on halves of the cells": f"{own['metric']}{'' if own['higher_is_better'] else ' v'}",
@@ -80,30 +81,41 @@ def on_halves(report: Report, name: str, scores: Sequence[str]) -> pd.DataFrame:
             "replicate": number(own["positive_control"]),
             "calibrated": f"{number(own['calibrated'])}{blunt}",
             "95 % interval": _range(own["calibrated_low"], own["calibrated_high"]),
-            BEST: _best(own, rivals, "value_on_halves"),
+            BEST: _best(own, rivals),
         }
         rows.append(row)
     return pd.DataFrame(rows if report.about["n_halvings"] else [])
 
 
-def _groups(report: Report, name: str, scores: Sequence[str]) -> Iterator[tuple[Any, Any, pd.DataFrame]]:
-    """Yield per score the row of the predictor, that of the mean, and those of the baselines to compare with."""
+def _groups(report: Report, name: str, scores: Sequence[str], column: str) -> Iterator[tuple[Any, pd.Series[float]]]:
+    """Yield per score the row of the predictor, and the means of the baselines where it has a value itself."""
     summary = report.summary[report.summary["stratum"] == ALL]
     for metric in scores:
-        group = summary[summary["metric"] == metric]
-        own = group[group["predictor"] == name].iloc[0]
-        mean = group.set_index("predictor").reindex([MEAN]).iloc[0]
-        rivals = group[group["is_baseline"].astype(bool) & (group["predictor"] != name)]
-        # a mean over fewer perturbations is another question, often an easier one
-        yield own, mean, rivals[rivals["n_nan"] <= own["n_nan"]]
+        group = summary[summary["metric"] == metric].set_index("predictor", drop=False)
+        baselines = group.index[group["is_baseline"].astype(bool) & (group.index != name)]
+        yield group.loc[name], _beside(report, name, metric, column).reindex(baselines)
 
 
-def _best(own: Any, rivals: pd.DataFrame, column: str) -> str:
-    known = rivals[rivals[column].notna()]
-    if not len(known):
-        return "-"
-    best = known.sort_values(column, ascending=not own["higher_is_better"], kind="stable").iloc[0]
-    return f"{number(best[column])} {best['predictor']}"
+def _beside(
+    report: Report, name: str, metric: str, column: str, perturbations: Iterable[str] | None = None
+) -> pd.Series[float]:
+    """Return the means of all predictors over the perturbations with a value of one; NaN for who lacks any of them.
+
+    A mean over other perturbations is another question, often an easier one.
+    """
+    rows = report.per_perturbation[report.per_perturbation["metric"] == metric]
+    table = rows.pivot(index="perturbation", columns="predictor", values=column)
+    if perturbations is not None:
+        table = table.loc[list(perturbations)]
+    known = table[name].notna()
+    if column == "value_on_halves" and REPLICATE in table:
+        known &= table[REPLICATE].notna()
+    return table[known].mean(skipna=False)
+
+
+def _best(own: Any, rivals: pd.Series[float]) -> str:
+    known = rivals.dropna().sort_values(ascending=not own["higher_is_better"], kind="stable")
+    return f"{number(known.iloc[0])} {known.index[0]}" if len(known) else "-"
 
 
 def _range(low: float, high: float) -> str:
@@ -114,6 +126,7 @@ def by_kind(report: Report, name: str) -> pd.DataFrame:
     """Return the headline scores of one predictor by kind of perturbation, as text; empty with one kind only."""
     summary = report.summary[(report.summary["stratum_of"] == "kind")]
     scores = [metric for metric in HEADLINES if metric in set(summary["metric"])][:2]
+    within = report.per_perturbation.drop_duplicates("perturbation").groupby("kind")["perturbation"].unique()
     rows = []
     for stratum, group in summary.groupby("stratum", sort=False):
         row = {"kind": str(stratum), "n": str(int(group["n"].iloc[0]))}
@@ -121,7 +134,9 @@ def by_kind(report: Report, name: str) -> pd.DataFrame:
             found = group[group["metric"] == metric].set_index("predictor")
             row |= {
                 metric: number(found["value"][name]),
-                f"mean{' ' * scores.index(metric)}": number(found["value"].get(MEAN, np.nan)),
+                f"mean{' ' * scores.index(metric)}": number(
+                    _beside(report, name, metric, "value", within[stratum]).get(MEAN, np.nan)
+                ),
             }
             if report.about["n_halvings"]:
                 row[f"replicate{' ' * scores.index(metric)}"] = number(found["positive_control"][name])
