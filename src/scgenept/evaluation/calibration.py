@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .catalog import Metric
     from .experiment import Experiment
     from .halvings import Halvings
-    from .observation import BoolArray, FloatArray, Guess
+    from .observation import FloatArray, Guess
     from .predictors import Predictor
 
 REPLICATE: Final = "replicate"
@@ -122,9 +122,9 @@ def _with_constants(values: FloatArray, guess: Guess, metrics: Sequence[Metric])
 
     Otherwise a predictor that answers with the mean of training wherever it knows nothing is scored on the rest alone.
     """
-    predicted: BoolArray = np.isfinite(guess.values).all(axis=1)
+    missing = np.isnan(guess.values).any(axis=1, keepdims=True)
     constant = np.array([np.nan if metric.constant is None else metric.constant for metric in metrics])
-    filled: FloatArray = np.where(np.isnan(values) & predicted[:, None], constant, values)
+    filled: FloatArray = np.where(np.isnan(values) & ~missing, constant, values)
     return filled
 
 
