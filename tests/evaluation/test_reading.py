@@ -59,6 +59,14 @@ def test_predicted_cells(experiment: Experiment, table: pd.DataFrame) -> None:
         read(cells, experiment)
 
 
+def test_predicted_layers_without_their_record(experiment: Experiment, table: pd.DataFrame) -> None:
+    controls = ad.AnnData(np.ones((3, table.shape[1])), var=pd.DataFrame(index=table.columns))
+    controls.layers["G07"] = np.tile(table.loc["G07"].to_numpy(), (3, 1))
+    controls.obsm["X_G07"] = np.zeros((3, 2))
+    with pytest.raises(ValueError, match=r"mine holds no prediction\. But layers\['G07'\] is there.*uns_merge='same'"):
+        read(controls, experiment)
+
+
 def test_missing_perturbations_and_nan_are_counted(experiment: Experiment, table: pd.DataFrame) -> None:
     gaps = table.drop(index="G07")
     gaps.loc["G08", "G01"] = np.nan

@@ -9,6 +9,7 @@ import pandas as pd
 
 from .. import _keys
 from .._errors import DataError, listing, near_names
+from ..data.lost import lost_record
 from ..data.setup import read_setup
 from ..data.write import predictions as prediction_records
 from ..perturbation import Perturbation
@@ -100,6 +101,9 @@ def _from_anndata(source: AnnData, experiment: Experiment, name: str) -> pd.Data
     records = {key: record for key, record in prediction_records(source).items() if key in source.layers}
     if records:
         return _from_layers(source, records, name)
+    if lost := lost_record(source):
+        msg = f"{name} holds no prediction.{lost}"
+        raise DataError(msg)
     names = [str(row) for row in source.obs_names]
     if _is_perturbations(names, experiment):
         return pd.DataFrame(_dense(source.X), index=names, columns=source.var_names)
