@@ -252,7 +252,31 @@ def test_a_network_predicts_from_control_cells() -> None:
     assert any("predicts from 12 of 60 control cells" in note for note in report.notes)
     assert any("trained on 1 of the test perturbations" in note and "G07" in note for note in report.notes)
     assert "Card of small: unseen_single: weak." in report.notes
-    assert not any("other" in note for note in report.notes)
+    assert "Card of small: other" not in report.notes
+
+
+def test_what_is_so_of_several_models_is_said_once() -> None:
+    adata = screen()
+    facts = {"training": {"train": ["G07", "G01"]}, "caveats": ("unseen_single: weak.",)}
+    models = {name: small_model([*adata.var_names][:-1], **facts) for name in ("one", "two")}
+    for model in models.values():
+        model.control_mean = observed(adata, ["ctrl"]).iloc[0].to_dict()
+    options = {"n_boot": 20, "calibrate": 1, "baselines": None, "metrics": "mse", "n_control_cells": 60}
+    notes = sgp.tl.evaluate(adata, models, **options).notes
+    both = [note for note in notes if "one and two" in note]
+    assert "1 of 40 genes are unknown to one and two, where all such look alike." in both
+    assert "Card of one and two: unseen_single: weak." in both
+    (trained,) = [note for note in both if "control cells" in note]
+    assert trained.startswith("one and two were trained on these control cells, and on halves baselines know only one")
+    assert any(
+        "one and two were trained on 1 of the test perturbations, says their card: G07." in note for note in both
+    )
+    (alone,) = [
+        note
+        for note in sgp.tl.evaluate(adata, models["one"], **options).notes
+        if "trained on these control cells" in note
+    ]
+    assert alone.startswith("small was trained on these")
 
 
 def test_layers_of_predictions_are_what_the_network_predicts() -> None:
