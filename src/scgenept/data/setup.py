@@ -60,7 +60,7 @@ def read_setup(adata: AnnData, *, missing_ok: bool = False) -> Setup | None:
     if record is None:
         if missing_ok:
             return None
-        lost = (
+        once = (
             f" obs[{_keys.IS_CONTROL!r}] says that they were: ad.concat drops uns, unless uns_merge='same' is passed."
         )
         msg = (
