@@ -25,20 +25,54 @@ MACHINE: Final = re.compile(r"/(home|root|tmp|work|usr|Users)/|ipykernel_\d|\b20
 
 def claims_of_predict_and_plot(namespace: dict[str, Any]) -> None:
     """What the text says that a reader would take away."""
-    delta, midn = namespace["delta"], namespace["midn"]
+    adata, facts, pairs = namespace["adata"], namespace["facts"], namespace["pairs"]
+    assert set(facts.loc[pairs, "split"]) == {"test"}
+    assert set(facts.loc[pairs, "stratum"]) == {"combo_seen2"}
+    training, change = namespace["training"], namespace["change"]
+    assert len(training) == 26
+    # two genes carry the first response, and the second goes the other way
+    said = {pair: sgp.get.predictions(adata, pair).set_index("gene")["delta"] for pair in [*pairs, "MIDN"]}
+    first, second = (change.loc[pair] for pair in pairs)
+    assert set(first.abs().nlargest(2).index) == {"HBZ", "HBG2"}
+    assert first.abs().nlargest(3).iloc[-1] < 0.3 * first["HBG2"]
+    assert 0.85 < said[pairs[0]]["HBZ"] / first["HBZ"] < 1.1
+    assert 0.5 < said[pairs[0]]["HBG2"] / first["HBG2"] < 0.7
+    assert not {"KLF1", "MAP2K6"} & set(adata.var_names)
+    for table in (said[pairs[1]], second):
+        assert max(table["HBZ"], table["HBG2"]) < -0.5 < 0.5 < table["TMSB4X"]
+    # each prediction is nearly one point, and the two lie apart
+    assert namespace["spread"].round(2).tolist() == [0.03, 0.03]
+    cells = namespace["cells"]
+    places = pd.DataFrame(cells.obsm["X_pca"][:, :1]).groupby(cells.obs["state"].to_numpy())[0]
+    assert places.mean()[pairs].diff().abs().iloc[1] > 3 * places.std()[pairs].max()
+    assert places.min()["control"] < places.mean()[pairs].min() < places.mean()[pairs].max() < places.max()["control"]
+    # what simpler guesses do
+    delta, pds, midn = namespace["delta"], namespace["pds"], namespace["midn"]
     assert (delta["additive"] > delta["scgenept-mini"]).all()
     assert (abs(delta["scgenept-mini"] - delta["split-half"]) < 0.05).all()
     assert delta["mean"].round(2).tolist() == [0.92, -0.58]
-    pds = {of: namespace["pds"](table).tolist() for of, table in namespace["guesses"](namespace["pairs"]).items()}
-    assert pds["additive"] > pds["scgenept-mini"]
-    assert pds["mean"] == [pds["scgenept-mini"][0], 0] == [1 - 3 / 32, 0]
+    assert (training["HBZ"] - namespace["control"]["HBZ"] > 1.5).sum() == 7
+    assert namespace["common"].idxmax() == "HBZ"
+    assert (pds["additive"] > pds["scgenept-mini"]).all()
+    assert pds["mean"].tolist() == [pds["scgenept-mini"].iloc[0], 0] == [1 - 3 / 32, 0]
+    assert pds["scgenept-mini"].iloc[1] > 0.9
     alone = namespace["alone"]
     assert min(alone["KLF1+MAP2K6", "KLF1"], alone["MAPK1+TGFBR2", "MAPK1"]) > 0.95
-    assert max(namespace["spread"].values()) < 0.1
+    # the gene that was never perturbed
+    assert [str(entry.message)[:25] for entry in namespace["caught"]] == ["MIDN was never perturbed "]
+    globins = ["HBZ", "HBG2"]
+    assert said["MIDN"][globins].min() > 0.5
+    assert change.loc["MIDN", globins].max() < 0
     assert midn.loc["scgenept-mini", "mse"] > midn.loc["mean", "mse"] > midn.loc["no change", "mse"]
     assert midn.loc["scgenept-mini", "pearson_delta"] < midn.loc["mean", "pearson_delta"] < 0
-    assert [str(entry.message)[:25] for entry in namespace["caught"]] == ["MIDN was never perturbed "]
-    assert namespace["change"].corr(namespace["common"]) > 0.8
+    pd.testing.assert_series_equal(midn.loc["additive"], midn.loc["mean"], check_names=False)
+    assert midn.loc["no change", "pds_cosine"] == 0.5
+    assert namespace["answer"].corr(namespace["common"]) > 0.8
+    assert namespace["size"] > 2
+    strata = [caveat.split(":")[0] for caveat in namespace["model"].card.caveats]
+    assert strata[-3:] == ["combo_seen0", "unseen_single", "combo_seen2"]
+    restored = sgp.get.predictions(namespace["restored"], "MAP2K6+KLF1").set_index("gene")["delta"]
+    pd.testing.assert_series_equal(restored, said[pairs[0]])
 
 
 def claims_of_finetune_and_evaluate(namespace: dict[str, Any]) -> None:
