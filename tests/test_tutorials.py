@@ -154,22 +154,35 @@ def claims_of_own_counts(namespace: dict[str, Any]) -> None:
 
 def claims_of_gene_knowledge(namespace: dict[str, Any]) -> None:
     """Text knows families, and helps a ridge no more than the same vectors of other genes."""
-    neighbors = sgp.knowledge.neighbors
-    assert neighbors(namespace["words"], "KLF1", n=1)["gene"].tolist() == ["JUN"]
-    assert namespace["words"].vectors[0] @ namespace["words"]["KLF1"] == 0
-    assert len(namespace["source"]) == 475
-    near = namespace["near"]
-    assert [near[gene][0] for gene in ("HBZ", "IL6", "COL1A1", "KLF1")] == ["HBG2", "IL1B", "COL3A1", "KLF12"]
-    auroc = sgp.knowledge.pair_auroc
-    assert auroc(namespace["source"], namespace["members"]).auroc > 0.9
-    assert abs(auroc(namespace["permuted"], namespace["members"]).auroc - 0.5) < 0.1
-    text, deals = namespace["score"](namespace["source"]), namespace["deals"]
+    words, source, near = namespace["words"], namespace["source"], namespace["near"]
+    assert sgp.knowledge.neighbors(words, "KLF1", n=1)["gene"].tolist() == ["JUN"]
+    assert words.vectors[0] @ words["KLF1"] == 0
+    assert source.vectors.shape == (475, 384)
+    assert near.iloc[0].to_dict() == {"HBZ": "HBG2", "IL6": "IL1B", "COL1A1": "COL3A1", "KLF1": "KLF12"}
+    auroc, members = sgp.knowledge.pair_auroc, namespace["members"]
+    assert auroc(source, members).auroc > 0.9
+    assert abs(auroc(namespace["permuted"], members).auroc - 0.5) < 0.1
+    # the map: two groups of families lie apart, and its axes show little
+    axes = sgp.pl.knowledge_map(source, color=namespace["family_of"], show=False)
+    places = {str(drawn.get_label()): np.ma.getdata(drawn.get_offsets())[:, 0] for drawn in axes.collections}
+    signals, proteases = np.concatenate([places["growth factor"], places["kinase"]]), places["MMP, ADAM"]
+    assert abs(signals.mean() - proteases.mean()) > 2 * max(signals.std(), proteases.std())
+    axis_shares = re.findall(r"(\d+)%", axes.get_xlabel() + axes.get_ylabel())
+    assert len(axis_shares) == 2
+    assert sum(map(int, axis_shares)) < 20
+    # the ridge
+    assert (len(namespace["training"]), len(namespace["tested"])) == (26, 7)
+    text, deals = namespace["text"], namespace["deals"]
     assert round(text, 2) == 0.25
+    assert len(deals) == 20
     assert deals.min() < text < deals.median()
+    # the explanation
     parts = namespace["found"].by_source.set_index("source")
+    assert parts["attribution"].sum() == pytest.approx(1.3, abs=0.1)
+    assert namespace["found"].responses["delta"].iloc[0] == pytest.approx(1.3, abs=0.1)
     assert parts["attribution"].idxmax() == "go"
     assert parts.loc["go", "of_itself"] > 0.9 * parts.loc["go", "attribution"]
-    assert parts.loc["counts", "attribution"] < -1
+    assert -parts.loc["go", "attribution"] < parts.loc["counts", "attribution"] < -parts.loc["go", "attribution"] / 2
     assert abs(parts.loc["go", "of_targets"]) < 0.1
 
 
