@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import anndata as ad
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -54,6 +55,18 @@ def test_one_row_per_gene() -> None:
         assert table.loc[gene, "delta"] == pytest.approx(predicted - control, abs=1e-6)
         assert table.loc[gene, "predicted_std"] == pytest.approx(layer[:, i].astype(float).std(ddof=1))
     assert table.index[table["is_target"]].tolist() == ["GENE03"]
+
+
+def test_a_target_is_found_by_whatever_name() -> None:
+    cells = sgp.datasets.k562_mini()[:8].copy()
+    cells.var_names = ["ENSG00000105610", *cells.var_names[1:]]
+    sgp.tl.predict_perturbation(cells, "KLF1+MAP2K6", model="scgenept-mini")
+    table = sgp.get.predictions(cells, "KLF1+MAP2K6")
+    assert table.loc[table["is_target"], "gene"].tolist() == ["ENSG00000105610"]
+    ax = sgp.pl.top_genes(cells[:, :20].copy(), "KLF1+MAP2K6", show=False)
+    bold = [label.get_text() for label in ax.get_xticklabels() if label.get_fontweight() == "bold"]
+    assert bold == ["ENSG00000105610"]
+    plt.close(ax.figure)
 
 
 def test_mudata_holds_one_modality_per_prediction() -> None:

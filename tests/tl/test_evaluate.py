@@ -255,6 +255,20 @@ def test_a_network_predicts_from_control_cells() -> None:
     assert "Card of small: other" not in report.notes
 
 
+@pytest.mark.filterwarnings("ignore:The median cell has:UserWarning")
+def test_targets_are_found_where_genes_have_ensembl_ids_and_labels_symbols() -> None:
+    toy, ids = sgp.datasets.toy(), {"KLF1": "ENSG00000105610", "MAP2K6": "ENSG00000108984"}
+    sgp.pp.setup_perturbations(toy, key="condition", modality="CRISPRa", cell_type="K562")
+    by_id = toy.copy()
+    by_id.var_names = [ids.get(name, name) for name in toy.var_names]
+    options = {"split": ["KLF1", "KLF1+MAP2K6"], "baselines": ["target_mean", "linear"], "n_boot": 20, "calibrate": 2}
+    first, second = (sgp.tl.evaluate(adata, "target_mean", **options).summary for adata in (toy, by_id))
+    pd.testing.assert_frame_equal(first, second)
+    named = by_id.copy()
+    named.var_names = [f"other {name}" if name in ids.values() else name for name in by_id.var_names]
+    assert not sgp.tl.evaluate(named, "target_mean", **options).summary.equals(first)
+
+
 def test_what_is_so_of_several_models_is_said_once() -> None:
     adata = screen()
     facts = {"training": {"train": ["G07", "G01"]}, "caveats": ("unseen_single: weak.",)}

@@ -20,6 +20,7 @@ from ..data.lost import why_missing
 from ..data.write import predictions, unknown_genes
 from ..evaluation.de import rank_genes
 from ..evaluation.pseudobulk import moments, perturbation_labels, pseudobulk
+from ..genes.matching import measured_as
 from ..perturbation import Perturbation
 
 if TYPE_CHECKING:
@@ -58,6 +59,11 @@ class Prediction:
     n_cells: int
     n_simulated: int
     interval: pd.DataFrame | None = None
+
+    @property
+    def targets(self) -> list[str]:
+        """Genes of the table that are perturbed."""
+        return list(measured_as(self.perturbation, self.table.index).values())
 
     @property
     def unknown(self) -> set[str]:
