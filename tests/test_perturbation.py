@@ -65,7 +65,7 @@ def test_errors_say_what_to_do() -> None:
         Perturbation.parse("A++B")
     with pytest.raises(DataError, match=r"one by one: \['A', 'B'\]"):
         Perturbation.parse(["A+B", "C"])
-    with pytest.raises(DataError, match="Rename the gene"):
+    with pytest.raises(DataError, match=r"Rename the gene; genes perturbed together are written 'A\+B'"):
         Perturbation(("A/B",))
     with pytest.raises(TypeError, match=r"Perturbation\.parse\('FOSB'\)"):
         Perturbation("FOSB")  # type: ignore[arg-type]

@@ -163,7 +163,10 @@ def _checked(name: object) -> str:
         )
         raise DataError(msg)
     if "/" in stripped:
-        msg = f"Gene name {name!r} holds '/', which no AnnData key can hold. Rename the gene."
+        msg = (
+            f"Gene name {name!r} holds '/', which no AnnData key can hold. Rename the gene; genes perturbed together "
+            f"are written {stripped.replace('/', SEPARATOR)!r}."
+        )
         raise DataError(msg)
     if stripped == CONTROL:
         msg = f"{CONTROL!r} is the label of control cells and cannot be a gene. Control is Perturbation()."

@@ -34,6 +34,9 @@ def names(labels: list[str], **options: Any) -> dict[str, str]:
         ({"control": "ctrl", "ctrl": "ctrl", "A": "A"}, {"control": ["control", "ctrl"]}),
         ({"ctrl": "ctrl", "A+control": "A"}, {}),
         ({"ctrl": "ctrl", "Y_RNA": "Y_RNA", "A+B": "A+B"}, {"separators": "+"}),
+        ({"ctrl": "ctrl", "KLF1|SET": "KLF1+SET"}, {"separators": ("+", "|")}),
+        ({"ctrl": "ctrl", "A/B": "A+B"}, {"separators": ("+", "/")}),
+        ({"ctrl": "ctrl", "A+nan": "A", "B+None": "B"}, {"control": ["ctrl", "nan", "None"]}),
         ({"ctrl": "ctrl", "CTRL": "CTRL"}, {}),  # chymotrypsin-like protease
     ],
 )
@@ -59,9 +62,14 @@ def test_labels_of_the_field(labels: dict[str, str], options: dict[str, Any]) ->
             r"2 labels may mean control cells.*control=\['control', 'non-targeting'\]",
         ),
         (["control", "non-targeting"], {"control": "control"}, "look like control cells but are not named"),
-        (["ctrl", "A_B"], {}, r"read in more than one way.*separators=\('\+', '_'\).*guide_suffix.*'A_B'"),
-        (["ctrl", "JUN_1"], {}, "read in more than one way"),
-        (["ctrl", "A|B"], {}, "read in more than one way"),
+        (
+            ["ctrl", "A_B"],
+            {},
+            r"read in more than one way.*separators=\('\+', '_'\) where A_B is a pair, or separators='\+'.*'A_B'",
+        ),
+        (["ctrl", "JUN_1"], {}, r"read in more than one way.*, guide_suffix=r'_\\d\+' where A_1 is guide 1 of A"),
+        (["ctrl", "KLF1|SET"], {}, r"separators=\('\+', '\|'\) where A\|B is a pair, or separators='\+'.*'KLF1\|SET'"),
+        (["ctrl", "A|B", "JUN_1"], {}, r"separators=\('\+', '\|', '_'\) where A\|B or A_B is a pair, guide_suffix="),
         (["ctrl", "A B"], {}, "read in more than one way"),
         (["ctrl", "JUN_1", "FOS"], {"separators": "_"}, r"1 of 3 labels hold a gene name that is a number.*'JUN_1'"),
         (["ctrl", "JUN_a"], {"guide_suffix": r"_\d+"}, "read in more than one way"),
@@ -72,6 +80,8 @@ def test_labels_of_the_field(labels: dict[str, str], options: dict[str, Any]) ->
         ),
         (["ctrl", ""], {}, "cannot be read: ''"),
         (["ctrl", "_1"], {"guide_suffix": r"_\d+"}, "cannot be read: '_1'"),
+        (["ctrl", "A/B"], {}, r"separators=\('\+', '/'\); where it belongs to a name, adata\.obs\[key\] = .*replace"),
+        (["ctrl", "A+nan", "B+None"], {}, r"2 of 3 labels .* control=\['ctrl', 'nan', 'None'\]; .*'A\+nan', 'B\+None'"),
         (["ctrl", "A"], {"guide_suffix": "("}, "not a regular expression"),
     ],
 )

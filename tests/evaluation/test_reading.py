@@ -59,6 +59,33 @@ def test_predicted_cells(experiment: Experiment, table: pd.DataFrame) -> None:
         read(cells, experiment)
 
 
+def test_predicted_layers_without_their_record(experiment: Experiment, table: pd.DataFrame) -> None:
+    controls = ad.AnnData(np.ones((3, table.shape[1])), var=pd.DataFrame(index=table.columns))
+    controls.layers["G07"] = np.tile(table.loc["G07"].to_numpy(), (3, 1))
+    controls.obsm["X_G07"] = np.zeros((3, 2))
+    with pytest.raises(ValueError, match=r"mine holds no prediction\. But layers\['G07'\] is there.*uns_merge='same'"):
+        read(controls, experiment)
+
+
+def test_what_get_predicted_returns_is_not_taken_for_its_control_cells(experiment: Experiment) -> None:
+    controls = experiment.adata[experiment.adata.obs["is_control"]].copy()
+    controls.uns["scgenept"] = {"predictions": {"G07": {"perturbation": "G07"}}}
+    with pytest.raises(
+        ValueError,
+        match=r"mine holds cells labelled control only.*pass the AnnData that was predicted",
+    ):
+        read(controls, experiment)
+
+
+def test_a_table_on_its_side_and_rows_in_other_spellings(experiment: Experiment, table: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match=r"Its rows are genes: pass the table transposed, table\.T"):
+        read(table.T, experiment)
+    note = read_table(table.rename(index={"G01+G03": "g03_G01"}), experiment, name="mine").notes[0]
+    assert note.endswith("test perturbations: G01+G03. Its row 'g03_G01' may mean G01+G03: write it so.")
+    with pytest.raises(ValueError, match=r"predicts none of the 10 .*Its row 'g.*: write it so"):
+        read(table.rename(index=str.lower), experiment)
+
+
 def test_missing_perturbations_and_nan_are_counted(experiment: Experiment, table: pd.DataFrame) -> None:
     gaps = table.drop(index="G07")
     gaps.loc["G08", "G01"] = np.nan

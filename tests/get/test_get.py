@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import anndata as ad
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import scanpy as sc
 
@@ -54,6 +57,18 @@ def test_one_row_per_gene() -> None:
     assert table.index[table["is_target"]].tolist() == ["GENE03"]
 
 
+def test_a_target_is_found_by_whatever_name() -> None:
+    cells = sgp.datasets.k562_mini()[:8].copy()
+    cells.var_names = ["ENSG00000105610", *cells.var_names[1:]]
+    sgp.tl.predict_perturbation(cells, "KLF1+MAP2K6", model="scgenept-mini")
+    table = sgp.get.predictions(cells, "KLF1+MAP2K6")
+    assert table.loc[table["is_target"], "gene"].tolist() == ["ENSG00000105610"]
+    ax = sgp.pl.top_genes(cells[:, :20].copy(), "KLF1+MAP2K6", show=False)
+    bold = [label.get_text() for label in ax.get_xticklabels() if label.get_fontweight() == "bold"]
+    assert bold == ["ENSG00000105610"]
+    plt.close(ax.figure)
+
+
 def test_mudata_holds_one_modality_per_prediction() -> None:
     adata, model = cells(), small_model()
     sgp.tl.predict_perturbation(adata, "GENE03", model=model, engine=ENGINE, obs_mask=np.arange(30) < 20)
@@ -74,6 +89,43 @@ def test_changes_over_scaled_expression_are_refused() -> None:
     for read in (sgp.get.predicted, sgp.get.predictions):
         with pytest.raises(DataError, match="X is no longer the log1p expression that the prediction started from"):
             read(adata, "GENE03")
+
+
+def test_a_prediction_that_concat_took_the_record_of() -> None:
+    adata = with_controls()
+    sgp.tl.predict_perturbation(adata, "GENE05+GENE03", model=small_model(), engine=ENGINE)
+    parts, key = [adata[:15].copy(), adata[15:].copy()], "GENE03+GENE05"
+    joined = ad.concat(parts)
+    lost = r"layers\['GENE03\+GENE05'\] is there.*uns_merge='same'.*overwrite=True"
+    for read in (sgp.get.predicted, sgp.get.record, sgp.get.predictions):
+        with pytest.raises(UnknownNameError, match=lost):
+            read(joined, "GENE05+GENE03")
+    with pytest.raises(UnknownNameError, match=lost):
+        sgp.get.mudata(joined)
+    with pytest.raises(DataError, match=r"obs\['is_control'\] says that they were: ad.concat drops uns"):
+        sgp.get.setup(joined)
+    # as the message says
+    again = ad.concat(parts, uns_merge="same")
+    pd.testing.assert_frame_equal(sgp.get.predictions(again, key), sgp.get.predictions(adata, key))
+    joined.obs["is_control"] = joined.obs["is_control"].astype(bool)
+    sgp.tl.predict_perturbation(joined, key, model=small_model(), engine=ENGINE, obs_mask="is_control", overwrite=True)
+    assert sgp.get.record(joined, key)["n_cells"] == 20
+
+
+def test_parts_that_two_models_predicted_have_no_record_in_common() -> None:
+    parts, other = [cells()[:15].copy(), cells()[15:].copy()], small_model()
+    next(other.network.parameters()).data.mul_(2)
+    for part, model in zip(parts, (small_model(), other), strict=True):
+        sgp.tl.predict_perturbation(part, "GENE03", model=model, engine=ENGINE)
+    with pytest.raises(DataError, match="record of the prediction 'GENE03' has no weight_hash.*one by one"):
+        sgp.get.predicted(ad.concat(parts, uns_merge="same"), "GENE03")
+
+
+def test_what_get_predicted_returns_holds_the_prediction_in_x() -> None:
+    adata = cells()
+    sgp.tl.predict_perturbation(adata, "GENE03", model=small_model(), engine=ENGINE)
+    with pytest.raises(UnknownNameError, match=r"it is X: pass the AnnData that was predicted\."):
+        sgp.get.predictions(sgp.get.predicted(adata, "GENE03"), "GENE03")
 
 
 def test_what_is_not_there() -> None:

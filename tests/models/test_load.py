@@ -67,6 +67,7 @@ def test_the_other_spelling_of_the_file(server: Server, tmp_path: Path) -> None:
     [
         ("scgenept_go_x", None, r"no model 'scgenept_go_x'.*Nearest known names: scgenept_go_"),
         ("scgenpt-mini", None, r"Nearest known names: scgenept-mini"),
+        ("additive", None, r"It is a baseline, which predicts means and no cells: scgenept\.models\.baselines\.load"),
         ("zzz", "norman", r"no model 'zzz'\. Known: .*scgenept_ncbi"),
         ("scgenept_go_c", None, r"several data sets: pass dataset= one of norman, adamson"),
         ("scgenept_go_c", "replogle", r"not fine-tuned on 'replogle', but on norman, adamson"),

@@ -46,6 +46,7 @@ def _screen() -> ad.AnnData:
         records[name] = {
             "perturbation": name,
             "model": "test-model",
+            "weight_hash": "0",
             "modality": "CRISPRa",
             "cell_type": "K562",
             "input_layer": "X",

@@ -181,6 +181,21 @@ def test_lightness_is_linear_and_the_same_on_both_sides() -> None:
     np.testing.assert_allclose(lightness[:51], np.linspace(lightness[0], lightness[50], 51), atol=0.6)
 
 
+def test_predictions_that_lost_their_record_are_not_left_out_in_silence(cells: AnnData) -> None:
+    for name in PREDICTED:
+        cells.obsm[_keys.embedding_obsm(name)] = np.zeros((cells.n_obs, 2))
+    del cells.uns[_keys.UNS][_keys.PREDICTIONS]
+    with pytest.warns(UserWarning, match=r"No prediction is drawn\. But layers\['G01\+G03'\], .* are there"):
+        ax = sgp.pl.response_heatmap(cells)
+    assert "PREDICTED" not in ax.get_title()
+    with pytest.raises(UnknownNameError, match=r"are not predicted: G07.*There are: none\. But layers.*uns_merge"):
+        sgp.pl.response_heatmap(cells, ["G07"], kind="predicted")
+    for draw in (sgp.pl.top_genes, sgp.pl.delta_scatter, sgp.pl.embedding_shift):
+        options = {"observed": cells} if draw is sgp.pl.delta_scatter else {}
+        with pytest.raises(UnknownNameError, match=r"layers\['G07'\] is there.*uns_merge='same'"):
+            draw(cells, "G07", **options)
+
+
 def test_wrong_input(cells: AnnData) -> None:
     with pytest.raises(UnknownNameError, match="kind='seen' does not exist: observed, predicted, both"):
         sgp.pl.response_heatmap(cells, kind="seen")  # type: ignore[arg-type]

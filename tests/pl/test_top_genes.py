@@ -89,6 +89,7 @@ def add_prediction(adata: ad.AnnData, key: str, **record: object) -> None:
         "modality": "CRISPRa",
         "cell_type": "K562",
         "input_layer": "X",
+        "weight_hash": "0",
         **record,
     }
 

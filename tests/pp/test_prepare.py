@@ -367,3 +367,23 @@ def test_jurkat(shared: Path) -> None:
     prepare(adata, n_top_genes=500, total="ncounts")
     assert {"EGR1", "EGR3", "JUN", "JUND", "NR4A1", "RELA"} <= set(adata.var_names)
     np.testing.assert_array_equal(adata.layers["counts"].data, np.rint(adata.layers["counts"].data))
+
+
+def test_the_counts_are_looked_for_where_x_is_scaled() -> None:
+    adata = data()
+    counts = adata.X.copy()
+    sc.pp.normalize_total(adata, target_sum=1e4)
+    sc.pp.log1p(adata)
+    log_expression = adata.copy()
+    sc.pp.scale(adata)
+    with unchanged(adata), pytest.raises(DataError, match=r"Name the counts with layer=; no layer here holds any\."):
+        prepare(adata)
+    adata.raw = log_expression
+    with unchanged(adata), pytest.raises(DataError, match=r"from adata\.raw\.to_adata\(\), which holds .* so log1p\."):
+        prepare(adata)
+    prepare(adata.raw.to_adata())
+    adata.layers["umi"] = counts
+    with unchanged(adata), pytest.raises(DataError, match=r"Pass layer='umi', which holds .* so raw counts\."):
+        prepare(adata)
+    prepare(adata, layer="umi")
+    np.testing.assert_allclose(adata.X, log_expression.X, rtol=1e-5)

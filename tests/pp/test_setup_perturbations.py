@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING, Any
 
 import anndata as ad
@@ -220,6 +221,40 @@ def test_wrong_labels(labels: list[Any], message: str) -> None:
     adata = labelled(labels)
     with unchanged(adata), pytest.raises(DataError, match=message):
         setup_perturbations(adata, key="label")
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["ctrl", "A", None, np.nan], r"2 of 4 cells .*: no value \(2\)\. .*adata\[adata\.obs\['label'\]\.notna\(\)\]"),
+        (["ctrl", "nan", "A", "nan", ""], r"3 of 5 .*: 'nan' \(2\), '' \(1\)\. .*adata\[~adata\.obs\['label'\]\.isin"),
+        (["ctrl", "A", " NA", None], r"2 of 4 .*: ' NA' \(1\), no value \(1\)\. .*control=\['NA'\]"),
+        (["ctrl", "A", "Unassigned"], r"1 of 3 cells have no label"),
+    ],
+)
+def test_cells_without_a_label_are_counted_and_the_remedy_works(labels: list[Any], message: str) -> None:
+    adata = labelled(labels)
+    with unchanged(adata), pytest.raises(DataError, match=message) as refused:
+        setup_perturbations(adata, key="label")
+    scope = {"adata": adata}
+    exec(re.search(r"adata = .*\.copy\(\)", str(refused.value))[0], scope)
+    setup_perturbations(scope["adata"], key="label")
+    assert set(scope["adata"].obs["perturbation"]) == {"ctrl", "A"}
+
+
+def test_a_word_for_nothing_may_mean_control() -> None:
+    adata = labelled(["None", "A", "none"])
+    setup_perturbations(adata, key="label", control=["None", "none"])
+    assert adata.obs["perturbation"].tolist() == ["ctrl", "A", "ctrl"]
+
+
+def test_a_slash_in_a_name_goes_as_the_message_says() -> None:
+    adata, key = labelled(["ctrl", "A/B"]), "label"
+    with pytest.raises(DataError, match="'/'") as refused:
+        setup_perturbations(adata, key=key)
+    exec(re.search(r"adata\.obs\[key\] = .*\)", str(refused.value))[0], {"adata": adata, "key": key})
+    setup_perturbations(adata, key=key)
+    assert adata.obs["perturbation"].tolist() == ["ctrl", "A-B"]
 
 
 def test_empty_data_are_refused() -> None:

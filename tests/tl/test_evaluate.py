@@ -273,7 +273,45 @@ def test_a_network_predicts_from_control_cells() -> None:
     assert any("predicts from 12 of 60 control cells" in note for note in report.notes)
     assert any("trained on 1 of the test perturbations" in note and "G07" in note for note in report.notes)
     assert "Card of small: unseen_single: weak." in report.notes
-    assert not any("other" in note for note in report.notes)
+    assert "Card of small: other" not in report.notes
+
+
+@pytest.mark.filterwarnings("ignore:The median cell has:UserWarning")
+def test_targets_are_found_where_genes_have_ensembl_ids_and_labels_symbols() -> None:
+    toy, ids = sgp.datasets.toy(), {"KLF1": "ENSG00000105610", "MAP2K6": "ENSG00000108984"}
+    sgp.pp.setup_perturbations(toy, key="condition", modality="CRISPRa", cell_type="K562")
+    by_id = toy.copy()
+    by_id.var_names = [ids.get(name, name) for name in toy.var_names]
+    options = {"split": ["KLF1", "KLF1+MAP2K6"], "baselines": ["target_mean", "linear"], "n_boot": 20, "calibrate": 2}
+    first, second = (sgp.tl.evaluate(adata, "target_mean", **options).summary for adata in (toy, by_id))
+    pd.testing.assert_frame_equal(first, second)
+    named = by_id.copy()
+    named.var_names = [f"other {name}" if name in ids.values() else name for name in by_id.var_names]
+    assert not sgp.tl.evaluate(named, "target_mean", **options).summary.equals(first)
+
+
+def test_what_is_so_of_several_models_is_said_once() -> None:
+    adata = screen()
+    facts = {"training": {"train": ["G07", "G01"]}, "caveats": ("unseen_single: weak.",)}
+    models = {name: small_model([*adata.var_names][:-1], **facts) for name in ("one", "two")}
+    for model in models.values():
+        model.control_mean = observed(adata, ["ctrl"]).iloc[0].to_dict()
+    options = {"n_boot": 20, "calibrate": 1, "baselines": None, "metrics": "mse", "n_control_cells": 60}
+    notes = sgp.tl.evaluate(adata, models, **options).notes
+    both = [note for note in notes if "one and two" in note]
+    assert "1 of 40 genes are unknown to one and two, where all such look alike." in both
+    assert "Card of one and two: unseen_single: weak." in both
+    (trained,) = [note for note in both if "control cells" in note]
+    assert trained.startswith("one and two were trained on these control cells, and on halves baselines know only one")
+    assert any(
+        "one and two were trained on 1 of the test perturbations, says their card: G07." in note for note in both
+    )
+    (alone,) = [
+        note
+        for note in sgp.tl.evaluate(adata, models["one"], **options).notes
+        if "trained on these control cells" in note
+    ]
+    assert alone.startswith("small was trained on these")
 
 
 def test_layers_of_predictions_are_what_the_network_predicts() -> None:

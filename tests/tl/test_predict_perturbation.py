@@ -379,6 +379,8 @@ def test_bad_data_are_refused_and_left_alone(
 
 BAD_ARGUMENTS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"genes": "GENE99"}, _errors.UnknownGeneError, "neither a measured gene nor known to small.*Nearest known names"),
+    ({"genes": "GENE05_GENE03"}, _errors.UnknownGeneError, r"what is meant, ask for 'GENE03\+GENE05'"),
+    ({"genes": "gene05+OUTA"}, _errors.UnknownGeneError, r"gene05 is neither .* ask for 'GENE05\+OUTA'"),
     ({"genes": ""}, _errors.ScGenePTError, "perturb|gene|empty"),
     ({"layer": "nope"}, _errors.DataError, "There is no layer 'nope'"),
     ({"obs_mask": "nope"}, _errors.DataError, "not a column of adata.obs"),

@@ -11,7 +11,7 @@ from .._errors import DataError, listing, near_names
 from ..perturbation import SEPARATOR, Perturbation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 CONTROL_LABELS: Final = frozenset({
     "ctrl", "control", "controls", "non-targeting", "non_targeting", "non targeting", "nontargeting", "nt", "ntc",
@@ -19,8 +19,17 @@ CONTROL_LABELS: Final = frozenset({
 })  # fmt: skip
 """Labels of control cells that are recognised without being told, in any case but ``CTRL``, which is a gene."""
 
+MISSING_LABELS: Final = frozenset({
+    "", "-", "na", "n/a", "<na>", "nan", "none", "null", "unassigned", "unknown", "undetermined", "negative",
+    "no guide", "no_guide", "doublet", "multiplet", "multiple",
+})  # fmt: skip
+"""What stands, in any case, where nobody knows which gene was perturbed; ``nan`` is a missing value made a string."""
+
 _SUSPECT: Final = re.compile(r"[_,;|&:\s]")
 """What joins genes or numbers guides in some data set, and is in no symbol of a usual target."""
+
+_GUIDE_NUMBER: Final = re.compile(r"[_,;|&:\s.-](?:sg|g|guide|grna|sgrna)?\d+$", re.IGNORECASE)
+"""What ends a label that may be the number of a guide."""
 
 _WORDS: Final = "|".join(re.escape(word) for word in sorted(CONTROL_LABELS, key=len, reverse=True))
 _NEAR_CONTROL: Final = re.compile(
@@ -59,6 +68,17 @@ def looks_like_control(name: str) -> bool:
     return name.casefold() in CONTROL_LABELS and name != "CTRL"
 
 
+def says_nothing(name: str) -> bool:
+    """Whether a label, or the name of a gene in it, is one of the usual words for a missing value."""
+    return name.strip().casefold() in MISSING_LABELS
+
+
+def named_controls(control: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return the control labels that were asked for, stripped, or ``None`` where none was."""
+    given = (control,) if isinstance(control, str) else control
+    return None if given is None else tuple(label.strip() for label in given)
+
+
 def is_canonical(label: str) -> bool:
     """Whether a label is already what :class:`~scgenept.Perturbation` prints."""
     try:
@@ -82,8 +102,7 @@ def parse_labels(
         If a label could mean two things or nothing, or no label stands for control cells.
     """
     texts = (SEPARATOR,) if separators is None else (separators,) if isinstance(separators, str) else tuple(separators)
-    given = (control,) if isinstance(control, str) else control
-    named = None if given is None else tuple(label.strip() for label in given)
+    named = named_controls(control)
     clean = _suffix_remover(guide_suffix, texts)
     bare = {label: label.strip() for label in labels}
     # A control label is taken whole, whatever a suffix or separator would make of it.
@@ -98,9 +117,10 @@ def parse_labels(
     else:
         _refuse_unseen(named, list(bare.values()), texts)
         _refuse(parsed, looks_like_control, _UNNAMED_CONTROL)
+    _refuse(parsed, says_nothing, _no_partner(parsed.values(), controls))
     _refuse(parsed, str.isdigit, _NUMBER)
     if separators is None:
-        _refuse(parsed, lambda gene: _SUSPECT.search(gene) is not None, _AMBIGUOUS)
+        _refuse(parsed, lambda gene: _SUSPECT.search(gene) is not None, _ambiguous(parsed.values()))
     if not any(perturbation.is_control for perturbation in parsed.values()):
         msg = f"There are no control cells. Name their label with control=. Labels seen: {listing(labels)}."
         raise DataError(msg)
@@ -113,10 +133,26 @@ _UNNAMED_CONTROL: Final = (
 _NUMBER: Final = (
     "hold a gene name that is a number. If it numbers the guides of one gene, say so with guide_suffix=r'_\\d+'"
 )
-_AMBIGUOUS: Final = (
-    "can be read in more than one way. Say what is meant: separators=('+', '_') where A_B is a pair, "
-    "guide_suffix=r'_\\d+' where A_1 is guide 1 of A, or separators='+' where the signs belong to the gene name"
-)
+
+
+def _no_partner(perturbations: Iterable[Perturbation], controls: Sequence[str]) -> str:
+    """Say how a label is read that has a word for a missing value beside a gene."""
+    words = list(dict.fromkeys(gene for perturbation in perturbations for gene in perturbation if says_nothing(gene)))
+    return (
+        "name a gene and a word for a missing value. If it says that no second gene was perturbed, pass "
+        f"control={[*controls, *words]!r}; otherwise relabel these cells or leave them out"
+    )
+
+
+def _ambiguous(perturbations: Iterable[Perturbation]) -> str:
+    """Say how labels with these signs could be read, in the signs that they have."""
+    genes = [gene for perturbation in perturbations for gene in perturbation]
+    signs = list(dict.fromkeys(sign for gene in genes for sign in _SUSPECT.findall(gene)))
+    ways = [f"separators={(SEPARATOR, *signs)!r} where {' or '.join(f'A{sign}B' for sign in signs)} is a pair"]
+    if any(_GUIDE_NUMBER.search(gene) for gene in genes):
+        ways.append("guide_suffix=r'_\\d+' where A_1 is guide 1 of A")
+    ways.append(f"separators={SEPARATOR!r} where the signs belong to the gene name")
+    return f"can be read in more than one way. Say what is meant: {', '.join(ways[:-1])}, or {ways[-1]}"
 
 
 def _suffix_remover(guide_suffix: str | None, separators: Sequence[str]) -> Callable[[str], str]:
@@ -169,6 +205,11 @@ def _parse_all(bare: Mapping[str, str], controls: Sequence[str], separators: Seq
             first = first or error
     if first is not None:
         msg = f"{len(failed)} of {len(bare)} labels cannot be read: {listing(failed)}. {first}"
+        if any("/" in label for label in failed):
+            msg += (
+                f" Where '/' stands between genes, pass separators={(*separators, '/')!r}; where it belongs to a name, "
+                "adata.obs[key] = adata.obs[key].astype(str).str.replace('/', '-')."
+            )
         raise DataError(msg) from first
     return parsed
 

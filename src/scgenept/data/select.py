@@ -43,7 +43,8 @@ def modality_of(adata: AnnData | MuData, mod: str | None) -> AnnData:
     if mod is None and len(modalities) == 1:
         return next(iter(modalities.values()))
     if mod not in modalities:
-        msg = f"mod={mod!r} is not a modality. Pass mod= one of: {listing(modalities)}."
+        what = f"There are {len(modalities)} modalities" if mod is None else f"mod={mod!r} is not a modality"
+        msg = f"{what}. Pass mod= one of: {listing(modalities)}."
         raise DataError(msg)
     return modalities[mod]
 

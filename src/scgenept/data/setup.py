@@ -60,8 +60,11 @@ def read_setup(adata: AnnData, *, missing_ok: bool = False) -> Setup | None:
     if record is None:
         if missing_ok:
             return None
+        once = (
+            f" obs[{_keys.IS_CONTROL!r}] says that they were: ad.concat drops uns, unless uns_merge='same' is passed."
+        )
         msg = (
-            "The perturbations of this AnnData are not set up. Run "
+            f"The perturbations of this AnnData are not set up.{once if _keys.IS_CONTROL in adata.obs else ''} Run "
             "scgenept.pp.setup_perturbations(adata, key=...) with the obs column that names them; columns: "
             f"{listing(adata.obs.columns) or 'none'}."
         )

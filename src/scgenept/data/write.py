@@ -37,7 +37,7 @@ def require_free_key(adata: AnnData, key: str, *, overwrite: bool, interval: boo
         taken += [f"varm[{varm_key!r}]"] * (varm_key in adata.varm)
     if taken and not overwrite:
         msg = (
-            f"{' and '.join(taken)} exists and was not written by scgenept: "
+            f"{' and '.join(taken)} exists and was not written by scgenept, as far as uns says: "
             "choose another key_added=, or pass overwrite=True."
         )
         raise KeyTakenError(msg)

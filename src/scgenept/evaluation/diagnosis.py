@@ -38,19 +38,26 @@ def spread(predictors: Iterable[Predictor], experiment: Experiment) -> dict[str,
 
 
 def collapse_notes(spreads: dict[str, tuple[float, float]], judged: Iterable[str], observed: float) -> list[str]:
-    """Say of which predictors the predictions hardly differ between perturbations."""
+    """Say of which predictors the predictions are one response, or hardly differ between perturbations."""
     notes = []
     for name in judged:
         ratio, correlation = spreads[name]
-        if not (ratio < COLLAPSED_RATIO or correlation > COLLAPSED_CORRELATION):
-            continue
-        alike = (
-            "" if np.isnan(correlation) else f" (their changes correlate at {correlation:.3f}, observed {observed:.2f})"
-        )
-        notes.append(
-            f"{name} has collapsed: its predictions for different perturbations hardly differ{alike}; their spread is "
-            f"{ratio:.1%} of what was observed. It predicts one response whatever is perturbed."
-        )
+        spread_of_it = f"the spread of its predictions over perturbations is {ratio:.1%} of what was observed"
+        alike = f"correlate at {correlation:.3f} (observed {observed:.2f})"
+        if correlation > COLLAPSED_CORRELATION:
+            strength = ", in different strengths" if ratio >= COLLAPSED_RATIO else ""
+            notes.append(
+                f"{name} has collapsed: it predicts one response whatever is perturbed{strength}. Its predicted "
+                f"changes {alike}, and {spread_of_it}."
+            )
+        elif ratio < COLLAPSED_RATIO:
+            direction = (
+                f". Its predicted changes are not one response, they {alike}, but what tells them apart is small"
+            )
+            notes.append(
+                f"{name} has collapsed: it predicts almost no difference between perturbations; {spread_of_it}"
+                f"{'' if np.isnan(correlation) else direction}."
+            )
     return notes
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _keys
+from ..genes.matching import measured_as
 from ..perturbation import Perturbation
 from .de import against_rest, non_additive_genes, significant_genes, top_gene_indices
 
@@ -95,7 +96,7 @@ class Observation:
     def targets(self) -> BoolArray:
         """Genes that are a target of a test perturbation; all False where that would be every gene."""
         named = {gene for name in self.test for gene in Perturbation.parse(name).genes}
-        found: BoolArray = self.bulk.mean.columns.isin(named)
+        found: BoolArray = self.bulk.mean.columns.isin(measured_as(named, self.bulk.mean.columns).values())
         return found & ~found.all()
 
     @cached_property

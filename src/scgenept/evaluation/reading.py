@@ -9,8 +9,10 @@ import pandas as pd
 
 from .. import _keys
 from .._errors import DataError, listing, near_names
+from ..data.lost import lost_record, why_missing
 from ..data.setup import read_setup
 from ..data.write import predictions as prediction_records
+from ..genes.spelling import respell
 from ..perturbation import Perturbation
 from .pseudobulk import pseudobulk
 
@@ -77,8 +79,9 @@ def aligned(table: pd.DataFrame, experiment: Experiment, *, name: str) -> Table:
     _require_genes(table, experiment.genes, name)
     test = list(experiment.test)
     missing = [perturbation for perturbation in test if perturbation not in table.index]
+    misspelt = _misspelt(table.index, missing)
     if len(missing) == len(test):
-        hint = near_names(test[0], table.index)
+        hint = misspelt or near_names(test[0], table.index)
         msg = (
             f"{name} predicts none of the {len(test)} test perturbations ({listing(test)}); it has "
             f"{listing(table.index) or 'no rows'}.{hint}"
@@ -87,7 +90,8 @@ def aligned(table: pd.DataFrame, experiment: Experiment, *, name: str) -> Table:
     values = table.reindex(index=test, columns=experiment.genes).to_numpy(dtype=np.float64, copy=True)
     notes = []
     if missing:
-        notes.append(f"{name} does not predict {len(missing)} of {len(test)} test perturbations: {listing(missing)}.")
+        words = f"{name} does not predict {len(missing)} of {len(test)} test perturbations: {listing(missing)}."
+        notes.append(f"{words}{misspelt}")
     incomplete = np.isnan(values).any(axis=1)
     if broken := [p for p, bad in zip(test, incomplete, strict=True) if bad and p not in set(missing)]:
         notes.append(f"{name} predicts NaN for {len(broken)} perturbations, which have no score: {listing(broken)}.")
@@ -100,6 +104,9 @@ def _from_anndata(source: AnnData, experiment: Experiment, name: str) -> pd.Data
     records = {key: record for key, record in prediction_records(source).items() if key in source.layers}
     if records:
         return _from_layers(source, records, name)
+    if lost := lost_record(source):
+        msg = f"{name} holds no prediction.{lost}"
+        raise DataError(msg)
     names = [str(row) for row in source.obs_names]
     if _is_perturbations(names, experiment):
         return pd.DataFrame(_dense(source.X), index=names, columns=source.var_names)
@@ -112,6 +119,9 @@ def _from_anndata(source: AnnData, experiment: Experiment, name: str) -> pd.Data
             f"{experiment.key!r} that names the perturbation of each predicted cell. Columns: "
             f"{listing(source.obs.columns) or 'none'}."
         )
+        raise DataError(msg)
+    if (source.obs[keys[0]].astype(str) == _keys.CONTROL).all():
+        msg = f"{name} holds cells labelled control only, in obs[{keys[0]!r}].{why_missing(source)}"
         raise DataError(msg)
     return pseudobulk(source, by=keys[0]).mean
 
@@ -160,13 +170,25 @@ def _canonical(table: pd.DataFrame, name: str) -> pd.DataFrame:
     return found
 
 
+def _misspelt(rows: pd.Index[str], missing: list[str]) -> str:
+    """Name a row that means a missing perturbation and is written in another way, or nothing."""
+    genes = {gene for name in missing for gene in Perturbation.parse(name)}
+    for row in rows:
+        meant = str(respell(Perturbation.parse(row), genes))
+        if meant in missing and meant != row:
+            return f" Its row {row!r} may mean {meant}: write it so."
+    return ""
+
+
 def _require_genes(table: pd.DataFrame, genes: pd.Index[str], name: str) -> None:
     if len(missing := genes.difference(table.columns, sort=False)):
-        hint = near_names(str(missing[0]), map(str, table.columns))
-        msg = (
-            f"{name} does not predict {len(missing):,} of {len(genes):,} genes: {listing(missing)}.{hint} "
-            "Scores are over the same genes for everybody: pass adata with the predicted genes only."
+        remedy = (
+            " Its rows are genes: pass the table transposed, table.T."
+            if genes.isin(table.index).all()
+            else f"{near_names(str(missing[0]), map(str, table.columns))} Scores are over the same genes for "
+            "everybody: pass adata with the predicted genes only."
         )
+        msg = f"{name} does not predict {len(missing):,} of {len(genes):,} genes: {listing(missing)}.{remedy}"
         raise DataError(msg)
 
 

@@ -136,6 +136,20 @@ def match_genes(names: Iterable[str], known: Iterable[str], *, rule: Rule = "ali
     return GeneMatches(wanted, tuple(match for match, _ in found.values()), tuple(how for _, how in found.values()))
 
 
+def measured_as(targets: Iterable[str], names: Iterable[str]) -> dict[str, str]:
+    """Return the targets that are among the measured genes, each with the name that it has there.
+
+    Labels mostly name genes by symbol, where a file may know them by Ensembl id.
+
+    Examples
+    --------
+    >>> measured_as(["KLF1", "JUN"], ["ENSG00000105610", "HBZ"])
+    {'KLF1': 'ENSG00000105610'}
+    """
+    matches = match_genes(dict.fromkeys(targets), names)
+    return {name: found for name, found in zip(matches.names, matches.matched, strict=True) if found is not None}
+
+
 def check_unique_genes(names: Iterable[str]) -> None:
     """Refuse gene names that appear twice.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .._errors import UnknownNameError
 from ..data.checks import require_anndata
+from ..data.lost import why_missing
 from ..data.write import predictions
 from ._predicted import find_prediction, predicted, predicted_rows
 
@@ -52,7 +53,8 @@ def mudata(adata: AnnData, keys: Sequence[str] | None = None) -> MuData:
     names = list(predictions(adata)) if keys is None else list(keys)
     found = [find_prediction(adata, name)[0] for name in names]
     if not found:
-        msg = "There is no prediction in adata: run scgenept.tl.predict_perturbation first."
+        remedy = why_missing(adata) or " Run scgenept.tl.predict_perturbation first."
+        msg = f"There is no prediction in adata.{remedy}"
         raise UnknownNameError(msg)
     shared = predicted_rows(adata, found[0])
     for key in found[1:]:

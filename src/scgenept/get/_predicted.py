@@ -9,6 +9,7 @@ import numpy as np
 from .. import _keys
 from .._errors import DataError, UnknownNameError, listing, near_names
 from ..data.checks import describe_scale, require_anndata, summarise
+from ..data.lost import require_identity, why_missing
 from ..data.write import predictions
 from ..perturbation import Perturbation
 
@@ -124,14 +125,15 @@ def find_prediction(adata: AnnData, key: str) -> tuple[str, Mapping[str, Any]]:
     require_anndata(adata)
     records = predictions(adata)
     present = [name for name in records if name in adata.layers]
-    if key in present:
-        return key, records[key]
     canonical = str(Perturbation.parse(key)) if key else key
-    if canonical in present:
-        return canonical, records[canonical]
+    for name in (key, canonical):
+        if name in present:
+            require_identity(name, records[name])
+            return name, records[name]
+    remedy = why_missing(adata, canonical) or " Make one with scgenept.tl.predict_perturbation(adata, ...)."
     msg = (
         f"There is no prediction {key!r} in adata.{near_names(key, present)} Predictions: "
-        f"{listing(present) or 'none'}. Make one with scgenept.tl.predict_perturbation(adata, ...)."
+        f"{listing(present) or 'none'}.{remedy}"
     )
     raise UnknownNameError(msg)
 

@@ -9,6 +9,8 @@ import pandas as pd
 
 from .. import _keys
 from ..data.write import unknown_genes
+from ..genes.matching import measured_as
+from ..perturbation import Perturbation
 from ._predicted import find_prediction, predicted
 
 if TYPE_CHECKING:
@@ -30,10 +32,11 @@ def predictions(adata: AnnData, key: str) -> pd.DataFrame:
     One row per gene, largest absolute change first and genes that the model does not know last, all values log1p of
     counts per 1e4:
     ``gene``, ``perturbation``, ``control_mean`` and ``predicted_mean`` over the predicted cells,
-    ``delta`` (their difference), ``predicted_std`` over cells (ddof 1, NaN for one cell), ``is_target`` and
-    ``is_known`` (whether the model knows the gene; what it predicts for another means nothing). Where it was predicted
-    with ``uncertainty=``, also ``lower`` and ``upper`` (bounds of the mean over all cells that were predicted),
-    ``std`` (of that mean, where ``predicted_std`` is of cells), ``level`` and ``source`` of the interval.
+    ``delta`` (their difference), ``predicted_std`` over cells (ddof 1, NaN for one cell), ``is_target`` (whether it is
+    perturbed, by whatever name) and ``is_known`` (whether the model knows the gene; what it predicts for another means
+    nothing). Where it was predicted with ``uncertainty=``, also ``lower`` and ``upper`` (bounds of the mean over all
+    cells that were predicted), ``std`` (of that mean, where ``predicted_std`` is of cells), ``level`` and ``source`` of
+    the interval.
 
     Raises
     ------
@@ -52,7 +55,7 @@ def predictions(adata: AnnData, key: str) -> pd.DataFrame:
     cells = predicted(adata, key)
     values = np.asarray(cells.X, dtype=np.float64)
     control = np.asarray(cells.layers[_keys.CONTROL_LAYER].mean(axis=0), dtype=np.float64).ravel()
-    targets = set(str(record["perturbation"]).split("+"))
+    targets = measured_as(Perturbation.parse(record["perturbation"]), cells.var_names).values()
     mean = values.mean(axis=0)
     table = pd.DataFrame(
         {

@@ -114,11 +114,20 @@ def load_default() -> ScGenePT:
         raise DownloadError(msg) from error
 
 
+def _baseline_of_that_name(name: str) -> str:
+    from ..evaluation.baselines import CATALOG
+
+    if name not in CATALOG:
+        return ""
+    return f" It is a baseline, which predicts means and no cells: scgenept.models.baselines.load({name!r})."
+
+
 def _find(name: str, dataset: str | None) -> Known:
     of_name = [known for known in catalog() if known.name == name]
     if not of_name:
         names = sorted({known.name for known in catalog()})
-        msg = f"There is no model {name!r}.{near_names(name, names)} Known: {listing(names, first=20)}; or give a path."
+        what = near_names(name, names) or _baseline_of_that_name(name)
+        msg = f"There is no model {name!r}.{what} Known: {listing(names, first=20)}; or give a path."
         raise UnknownNameError(msg)
     datasets = [known.dataset for known in of_name]
     if dataset is None and len(of_name) > 1:

@@ -167,7 +167,7 @@ def _limits(changes: pd.DataFrame) -> tuple[float, float]:
 
 
 def _targets(changes: pd.DataFrame, prediction: Prediction) -> list[str]:
-    return [gene for gene in prediction.perturbation.genes if gene in changes.index]
+    return [gene for gene in prediction.targets if gene in changes.index]
 
 
 def _frame(ax: Axes, changes: pd.DataFrame, prediction: Prediction) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
@@ -14,6 +15,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from scipy.cluster.hierarchy import dendrogram, linkage
 
 from .._errors import DataError, UnknownNameError, listing, near_names
+from ..data.lost import why_missing
 from ..perturbation import Perturbation
 from . import _style as style
 from ._changes import observed_changes, predicted_changes
@@ -150,7 +152,10 @@ def response_heatmap(  # noqa: PLR0913  (what is drawn, and where the figure goe
     require_adata(adata)
     seen = observed_changes(adata if observed is None else observed)
     predicted, models = predicted_changes(adata, wanted)
-    tables = _tables(seen, predicted, wanted, kind)
+    lost = why_missing(adata) if predicted.empty else ""
+    if lost and kind is None and seen is not None:
+        warnings.warn(f"No prediction is drawn.{lost}", UserWarning, stacklevel=2)
+    tables = _tables(seen, predicted, wanted, kind, lost)
     picture = _order(_choose_genes(tables, genes), seen)
     with on_axes(ax, figsize, _size(picture), show=show, save=save) as axes:
         mesh = _draw(axes, picture, kwargs)
@@ -162,7 +167,7 @@ def response_heatmap(  # noqa: PLR0913  (what is drawn, and where the figure goe
 
 
 def _tables(
-    seen: Changes | None, predicted: pd.DataFrame, wanted: list[str] | None, kind: str | None
+    seen: Changes | None, predicted: pd.DataFrame, wanted: list[str] | None, kind: str | None, lost: str
 ) -> dict[str, pd.DataFrame]:
     """Return what is drawn, observed first, with the same perturbations and genes in each."""
     found = {"observed": pd.DataFrame() if seen is None else seen.table, "predicted": predicted}
@@ -178,14 +183,16 @@ def _tables(
         if missing := [name for name in wanted if name not in names]:
             what = {"both": "observed and predicted"}.get(kind, kind)
             hint = near_names(missing[0], names)
-            msg = f"{len(missing)} perturbations are not {what}: {listing(missing)}.{hint} There are: {listing(names)}."
+            there = f"There are: {listing(names) or 'none'}.{lost}"
+            msg = f"{len(missing)} perturbations are not {what}: {listing(missing)}.{hint} {there}"
             raise UnknownNameError(msg)
         names = list(dict.fromkeys(wanted))
     if not names:
-        msg = (
-            f"There is nothing {'both observed and predicted' if kind == 'both' else kind} to draw. Predict with "
-            "sgp.tl.predict_perturbation, and pass observed= the cells of the experiment, set up, with its controls."
+        remedy = lost or (
+            " Predict with sgp.tl.predict_perturbation, and pass observed= the cells of the experiment, set up, with "
+            "its controls."
         )
+        msg = f"There is nothing {'both observed and predicted' if kind == 'both' else kind} to draw.{remedy}"
         raise DataError(msg)
     return {name: table.loc[names] for name, table in tables.items()}
 

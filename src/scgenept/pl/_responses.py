@@ -16,9 +16,11 @@ from .. import _keys, get
 from .._errors import DataError, UnknownNameError, listing, near_names
 from ..data.checks import check_unique_genes
 from ..data.expression import expression
-from ..data.write import unknown_genes
+from ..data.lost import why_missing
+from ..data.write import predictions, unknown_genes
 from ..evaluation.de import rank_genes
 from ..evaluation.pseudobulk import moments, perturbation_labels, pseudobulk
+from ..genes.matching import measured_as
 from ..perturbation import Perturbation
 
 if TYPE_CHECKING:
@@ -57,6 +59,11 @@ class Prediction:
     n_cells: int
     n_simulated: int
     interval: pd.DataFrame | None = None
+
+    @property
+    def targets(self) -> list[str]:
+        """Genes of the table that are perturbed."""
+        return list(measured_as(self.perturbation, self.table.index).values())
 
     @property
     def unknown(self) -> set[str]:
@@ -235,7 +242,7 @@ def known_responses(observed: AnnData) -> list[str]:
 
 def find_key(adata: AnnData, wanted: Perturbation, key: str | None) -> str:
     """Return the key under which the prediction of a perturbation is stored."""
-    records: Mapping[str, Any] = adata.uns.get(_keys.UNS, {}).get(_keys.PREDICTIONS, {})
+    records = predictions(adata)
     if key is None:
         keys = [k for k, record in records.items() if record.get("perturbation") == str(wanted)]
         default = _keys.prediction_layer(str(wanted))
@@ -250,9 +257,10 @@ def find_key(adata: AnnData, wanted: Perturbation, key: str | None) -> str:
             raise UnknownNameError(msg)
         return key
     sought = str(wanted) if key is None else key
+    remedy = why_missing(adata, sought) or " Make it with sgp.tl.predict_perturbation."
     msg = (
         f"There is no prediction {sought!r}.{near_names(sought, records)} Stored predictions: "
-        f"{listing(records) or 'none'}. Make it with sgp.tl.predict_perturbation."
+        f"{listing(records) or 'none'}.{remedy}"
     )
     raise UnknownNameError(msg)
 

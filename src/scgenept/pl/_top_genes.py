@@ -140,7 +140,7 @@ def _draw(
 ) -> None:
     """Put the marks on the axes: bands under targets, zero, observation, prediction."""
     places = np.arange(len(genes))
-    for place in places[np.isin(genes, prediction.perturbation.genes)]:
+    for place in places[np.isin(genes, prediction.targets)]:
         ax.axvspan(place - 0.5, place + 0.5, color=style.BAND, linewidth=0, zorder=0)
     ax.axhline(0, color=style.FAINT, linewidth=style.LINE, linestyle=style.DASHED, zorder=1)
     if observation is not None:
@@ -210,7 +210,7 @@ def _label(ax: Axes, genes: list[str], prediction: Prediction, observation: Obse
     width = style.width_in_points(ax)
     size = min(style.SMALL, 0.8 * width / (len(genes) + 0.2))
     for label, gene in zip(ax.get_xticklabels(), genes, strict=True):
-        target = gene in prediction.perturbation.genes
+        target = gene in prediction.targets
         label.set(fontsize=size, fontweight="bold" if target else "normal", fontstyle="italic")
     style.caption_below(ax, _caption(genes, prediction, observation), width)
     _legend(ax, prediction, observation, width)
@@ -253,6 +253,6 @@ def _caption(genes: list[str], prediction: Prediction, observation: Observation 
         sentences += [
             _INTERVALS[str(prediction.record[_keys.INTERVAL_SOURCE])].format(n=prediction.record["interval_n"])
         ]
-    if any(gene in prediction.perturbation.genes for gene in genes):
+    if any(gene in prediction.targets for gene in genes):
         sentences += ["Bold on grey: perturbed."]
     return " ".join(sentences)

@@ -24,6 +24,7 @@ from ..data.labels import LABEL_COLUMNS
 from ..data.records import check_records_writable, read_record, write_record
 from ..data.setup import read_setup
 from ..data.totals import read_totals, warn_of_left_out_genes
+from ..data.write import predictions
 from ..genes.matching import match_genes
 from ..perturbation import Perturbation
 
@@ -125,7 +126,7 @@ def prepare(
     source = "X" if layer is None else f"layers[{layer!r}]"
     scale, finding = describe_scale(values)
     if scale == "unknown":
-        msg = f"{source} is neither counts nor log1p of counts: it holds {finding}. Name the counts with layer=."
+        msg = f"{source} is neither counts nor log1p of counts: it holds {finding}. {_elsewhere(adata)}"
         raise DataError(msg)
     logger.info("%s holds %s.", source, finding)
 
@@ -175,6 +176,20 @@ def prepare(
         return result
     adata._init_as_actual(result)
     return None
+
+
+def _elsewhere(adata: AnnData) -> str:
+    """Say where else there are counts, or else their log1p, and how to take them."""
+    ours = predictions(adata)
+    places = {f"Pass layer={name!r}": layer for name, layer in adata.layers.items() if name not in {None, *ours}}
+    if adata.raw is not None and not adata.isbacked:
+        places["Start from adata.raw.to_adata()"] = adata.raw.X
+    findings = {remedy: describe_scale(values) for remedy, values in places.items()}
+    for wanted in ("counts", "log1p"):
+        for remedy, (scale, finding) in findings.items():
+            if scale == wanted:
+                return f"{remedy}, which holds {finding}."
+    return "Name the counts with layer=; no layer here holds any."
 
 
 def _target_names(adata: AnnData, targets: Literal["auto"] | Iterable[str] | None) -> list[str]:

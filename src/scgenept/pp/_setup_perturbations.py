@@ -15,13 +15,13 @@ from .._logging import logger
 from .._types import Modality
 from ..data.checks import check_shape, check_writable
 from ..data.columns import same_values, taken_columns
-from ..data.labels import is_canonical, parse_labels
+from ..data.labels import is_canonical, named_controls, parse_labels, says_nothing
 from ..data.records import check_records_writable, read_record, write_record
 from ..data.setup import Setup
 from ..perturbation import SEPARATOR
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from anndata import AnnData
     from numpy.typing import NDArray
@@ -92,7 +92,8 @@ def setup_perturbations(  # noqa: PLR0913
     Raises
     ------
     DataError
-        If ``key`` is missing, cells have no label, or labels are ambiguous or empty; if the control label is unknown;
+        If ``key`` is missing; if cells have no label, or one that says so, such as ``nan``, ``None`` or ``unassigned``;
+        if labels are ambiguous or empty; if the control label is unknown;
         if ``adata`` is empty or a view. ``adata`` is then as it was.
     KeyTakenError
         If a column to write holds something else.
@@ -117,7 +118,7 @@ def setup_perturbations(  # noqa: PLR0913
     check_shape(adata.n_obs, adata.n_vars, min_genes=1)
     check_records_writable(adata)
     target = _target(key_added)
-    labels = _read_labels(adata, key)
+    labels = _read_labels(adata, key, named_controls(control) or ())
     ours = read_record(adata, _keys.SETUP)
     ours = ours if isinstance(ours, Mapping) else {}
     # An earlier call wrote these labels: they are canonical, whatever the original ones were.
@@ -174,7 +175,7 @@ def _target(key_added: str | None) -> str:
     return target
 
 
-def _read_labels(adata: AnnData, key: str) -> _Labels:
+def _read_labels(adata: AnnData, key: str, controls: Sequence[str]) -> _Labels:
     if key not in adata.obs:
         msg = (
             f"obs has no column {key!r}.{near_names(key, map(str, adata.obs.columns))} "
@@ -182,18 +183,37 @@ def _read_labels(adata: AnnData, key: str) -> _Labels:
         )
         raise DataError(msg)
     codes, found = pd.factorize(adata.obs[key])
-    if missing := int((codes < 0).sum()):
-        msg = (
-            f"{missing:,} of {adata.n_obs:,} cells have no label in obs[{key!r}]. Label them, or keep the others: "
-            f"adata = adata[adata.obs[{key!r}].notna()].copy()."
-        )
-        raise DataError(msg)
+    _refuse_missing(key, codes, found, controls)
     names = list(found)
     if wrong := [name for name in names if not isinstance(name, str)]:
         msg = f"obs[{key!r}] holds labels that are not strings: {listing(map(repr, wrong))}. Convert it: .astype(str)."
         raise DataError(msg)
     # numpy strings would be shown in messages as np.str_('A_1')
     return _Labels([str(name) for name in names], codes)
+
+
+def _refuse_missing(key: str, codes: NDArray[np.intp], found: Iterable[object], controls: Sequence[str]) -> None:
+    """Refuse cells of which nobody says what was perturbed: no value, or a word that stands for none."""
+    counts = {
+        str(name): int((codes == code).sum())
+        for code, name in enumerate(found)
+        if isinstance(name, str) and says_nothing(name) and name.strip() not in controls
+    }
+    seen, kept = [f"{name!r} ({n:,})" for name, n in counts.items()], []
+    if no_value := int((codes < 0).sum()):
+        seen.append(f"no value ({no_value:,})")
+        kept.append(f"adata.obs[{key!r}].notna()")
+    if counts:
+        kept.append(f"~adata.obs[{key!r}].isin({[*counts]!r})")
+    if not seen:
+        return
+    words = list(dict.fromkeys(name.strip() for name in counts))
+    meant = f" If such a word means control cells here, say so: control={words!r}."
+    msg = (
+        f"{no_value + sum(counts.values()):,} of {len(codes):,} cells have no label in obs[{key!r}]: {listing(seen)}. "
+        f"Label them, or keep the others: adata = adata[{' & '.join(kept)}].copy().{meant if words else ''}"
+    )
+    raise DataError(msg)
 
 
 def _for_canonical(

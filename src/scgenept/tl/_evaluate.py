@@ -15,6 +15,7 @@ from ..evaluation.halvings import draw_halvings
 from ..evaluation.run import run
 from ..prediction.engine import given_engine
 from ._predictors import Reader
+from ._remarks import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -136,7 +137,7 @@ def evaluate(  # noqa: PLR0913  (what is judged, by what, against whom, and how 
         halvings=halvings,
         n_boot=n_boot,
         rng=generator,
-        notes=[*judged.notes, *others.notes],
+        notes=say([*judged.notes, *others.notes]),
     )
 
 

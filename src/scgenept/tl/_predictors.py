@@ -27,6 +27,7 @@ from ..prediction.domain import was_trained_on
 from ..prediction.pseudobulks import predict_pseudobulks
 from ..weights.model import ScGenePT
 from ._predict_perturbation import no_known_gene
+from ._remarks import Remark
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -40,7 +41,7 @@ class Found(NamedTuple):
     """Predictors, and what reading them had to say."""
 
     predictors: list[Predictor]
-    notes: list[str]
+    notes: list[Remark]
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,13 +104,13 @@ class Reader:
             except DataError as error:
                 if not is_default:
                     raise
-                found.notes.append(f"The baseline {name} is left out: {error}")
+                found.notes.append(Remark(f"The baseline {name} is left out: {error}"))
                 continue
             found.predictors.append(predictor)
             found.notes.extend(said)
         return found
 
-    def _read(self, name: str | None, source: object, *, is_baseline: bool) -> tuple[Predictor, list[str]]:
+    def _read(self, name: str | None, source: object, *, is_baseline: bool) -> tuple[Predictor, list[Remark]]:
         from anndata import AnnData
 
         if isinstance(source, (str, os.PathLike)):
@@ -123,28 +124,30 @@ class Reader:
                 made = from_baseline(
                     name or source.name, source, self.experiment, is_baseline=is_baseline, seed=self.seed
                 )
-            return made, [str(warning.message) for warning in caught]
+            return made, [Remark(str(warning.message)) for warning in caught]
         if isinstance(source, (AnnData, pd.DataFrame)):
             name = name or "predictions"
             table = read_table(source, self.experiment, name=name)
-            return Predictor(name, table.values, self.experiment.control, is_baseline), list(table.notes)
+            return Predictor(name, table.values, self.experiment.control, is_baseline), [
+                Remark(note) for note in table.notes
+            ]
         msg = (
             f"A {type(source).__name__} cannot be judged. Pass a model, a baseline, a table or AnnData of "
             "perturbations x genes, an AnnData of predicted cells, or a mapping from names to these."
         )
         raise DataError(msg)
 
-    def _from_model(self, name: str, model: ScGenePT) -> tuple[Predictor, list[str]]:
+    def _from_model(self, name: str, model: ScGenePT) -> tuple[Predictor, list[Remark]]:
         """Predict every test perturbation from the same control cells."""
         adata, test = self.experiment.adata, self.experiment.test
-        controls, notes = self._controls(name)
+        controls, words = self._controls()
         genes = [str(gene) for gene in self.experiment.genes]
         n_matched = model.gene_set(genes).matches.n_matched
         if not n_matched:
             raise DataError(no_known_gene(model.gene_set(genes), model, name))
         if n_matched < len(genes):
             n = len(genes) - n_matched
-            notes.append(f"{n:,} of {len(genes):,} genes are unknown to {name} and look alike to it.")
+            words.append(f"{n:,} of {len(genes):,} genes are unknown to {{who}}, where all such look alike.")
         read = row_reader(adata, controls, self.experiment.layer)
         groups = self._first_halves(controls)
         made = predict_pseudobulks(model, genes, read, len(controls), test, engine=self.engine, groups=groups)
@@ -156,15 +159,15 @@ class Reader:
             raise UnknownGeneError(msg)
         if made.unknown:
             n = len(made.unknown)
-            notes.append(f"{name} cannot predict {n} perturbations of unknown targets: {listing(made.unknown)}.")
+            words.append(f"{{who}} cannot predict {n} perturbations of unknown targets: {listing(made.unknown)}.")
         if self.halvings is not None and was_trained_on(model, genes, self.experiment.control):
-            notes.append(
-                f"{name} was trained on these control cells, and on halves baselines know only one half of them: "
-                f"compare {name} with baselines on all cells, and with the replicate on halves."
+            words.append(
+                "{who} {was} trained on these control cells, and on halves baselines know only one half of them: "
+                "compare {who} with baselines on all cells, and with the replicate on halves."
             )
         halves = [FromHalf(*half) for half in zip(made.group_values, made.group_controls, strict=True)]
         predictor = Predictor(name, made.values, made.control, is_baseline=False, from_halves=halves)
-        return predictor, [*notes, *_of_the_card(name, model, self.experiment)]
+        return predictor, [Remark(text, name) for text in (*words, *_of_the_card(model, self.experiment))]
 
     def _first_halves(self, controls: np.ndarray) -> np.ndarray | None:
         """Say which control cells are in each first half; a half without one predicts from all."""
@@ -175,14 +178,14 @@ class Reader:
         first[~first.any(axis=1)] = True
         return first
 
-    def _controls(self, name: str) -> tuple[np.ndarray, list[str]]:
+    def _controls(self) -> tuple[np.ndarray, list[str]]:
         """Return the rows of the control cells that a network predicts from."""
         labels = self.experiment.adata.obs[self.experiment.key].astype(object)
         controls = np.flatnonzero((labels == _keys.CONTROL).to_numpy())
         n = self.n_control_cells
         if n is None or n >= len(controls):
             return controls, []
-        note = f"{name} predicts from {n} of {len(controls):,} control cells (n_control_cells=)."
+        note = f"{{who}} predict{{s}} from {n} of {len(controls):,} control cells (n_control_cells=)."
         return np.sort(np.random.default_rng(self.seed).choice(controls, n, replace=False)), [note]
 
 
@@ -215,19 +218,21 @@ def _by_name(source: str | os.PathLike[str]) -> object:
         raise UnknownNameError(msg) from error
 
 
-def _of_the_card(name: str, model: ScGenePT, experiment: Experiment) -> list[str]:
+def _of_the_card(model: ScGenePT, experiment: Experiment) -> list[str]:
     """Say what the card knows against these scores: seen test perturbations, other modality, caveats of strata."""
-    notes = []
+    words = []
     trained = {str(Perturbation.parse(label)) for label in model.card.training.get("train", ())}
     if seen := [p for p in experiment.test if p in trained]:
-        notes.append(f"{name} was trained on {len(seen)} of the test perturbations, says its card: {listing(seen)}.")
+        words.append(
+            f"{{who}} {{was}} trained on {len(seen)} of the test perturbations, says {{its}} card: {listing(seen)}."
+        )
     setup = read_setup(experiment.adata)
     for of, here, there in (
         ("modality", setup.modality, model.card.modality),
         ("cell type", setup.cell_type, model.card.cell_type),
     ):
         if here not in {"", "unknown", there} and there not in {"", "unknown"}:
-            notes.append(f"{name} was trained on another {of}: {there}, and adata is {here}.")
+            words.append(f"{{who}} {{was}} trained on another {of}: {there}, and adata is {here}.")
     kinds = set(strata(experiment.test, experiment.training)["kind"])
-    notes += [f"Card of {name}: {caveat}" for caveat in model.card.caveats if any(kind in caveat for kind in kinds)]
-    return notes
+    words += [f"Card of {{who}}: {caveat}" for caveat in model.card.caveats if any(kind in caveat for kind in kinds)]
+    return words

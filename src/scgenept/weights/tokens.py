@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from .._errors import UnknownGeneError, near_names
+from ..genes.spelling import respell
 from ..nn import Body
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def build_tokens(model: ScGenePT, names: Sequence[str], perturbation: Perturbati
     for i, name in enumerate(targets.names):
         known = targets.matches.matched[i] is not None
         if not known and not (name in by_name and model.card.token_mapping == "v1"):
-            _refuse(model, name, measured=name in by_name, names=names)
+            _refuse(model, name, perturbation, names=names)
         position = by_name.get(name, by_token.get(int(targets.token_ids[i])) if known else None)
         if position is None:
             extra.append(i)
@@ -90,13 +91,15 @@ def in_training(model: ScGenePT, names: Sequence[str]) -> np.ndarray:
     return np.array([name in trained or match in trained for name, match in zip(names, matched, strict=True)])
 
 
-def _refuse(model: ScGenePT, name: str, *, measured: bool, names: Sequence[str]) -> None:
-    if measured:
+def _refuse(model: ScGenePT, name: str, perturbation: Perturbation, *, names: Sequence[str]) -> None:
+    if name in names:
         msg = (
             f"{name} is measured, but {model.name} has no token for it, so a perturbation of it has no meaning "
             f"to the model.{near_names(name, model.vocabulary.tokens)}"
         )
     else:
-        near = near_names(name, {*names, *model.vocabulary.tokens})
-        msg = f"{name} is neither a measured gene nor known to {model.name} ({len(model.vocabulary):,} genes).{near}"
+        known = {*names, *model.vocabulary.tokens}
+        meant = respell(perturbation, known)
+        hint = near_names(name, known) if meant is None else f" If that is what is meant, ask for {str(meant)!r}."
+        msg = f"{name} is neither a measured gene nor known to {model.name} ({len(model.vocabulary):,} genes).{hint}"
     raise UnknownGeneError(msg)

@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import sparse
 
 from ..._errors import DataError, UnknownNameError, listing, near_names
+from ...genes.matching import measured_as
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -66,13 +67,18 @@ class Embedding:
         Perturbations x width, and how many genes of each had no vector and therefore the mean, which is zero.
         """
         wanted = list(perturbations)
+        position = self.find(gene for p in wanted for gene in p.genes)
         summed = np.zeros((len(wanted), self.vectors.shape[1]))
         missing = np.zeros(len(wanted), dtype=np.int64)
         for row, p in enumerate(wanted):
-            known = [self.position[gene] for gene in p.genes if gene in self.position]
+            known = [position[gene] for gene in p.genes if gene in position]
             summed[row] = self.vectors[known].sum(axis=0)
             missing[row] = len(p) - len(known)
         return summed, missing
+
+    def find(self, genes: Iterable[str]) -> dict[str, int]:
+        """Return the rows of those genes that have a vector, by whatever name."""
+        return {gene: self.position[name] for gene, name in measured_as(genes, self.position).items()}
 
 
 def read_embedding(source: EmbeddingLike, training: Training, *, scaled: bool = True) -> Embedding:

@@ -43,7 +43,8 @@ class EmbeddingBaseline(Baseline):
         """Read the vectors and return those of the training perturbations, perturbations x width."""
         self._embedding = read_embedding(source, training, scaled=scaled)
         targets = sorted({gene for p in training.perturbations for gene in p.genes})
-        self.without_embedding = tuple(gene for gene in targets if gene not in self._embedding.position)
+        found = self._embedding.find(targets)
+        self.without_embedding = tuple(gene for gene in targets if gene not in found)
         if targets and len(self.without_embedding) == len(targets):
             msg = (
                 f"None of the {len(targets)} training targets has an embedding for {self.name}, which predicts "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from ...genes.matching import measured_as
 from ._base import Baseline, Predicted
 
 if TYPE_CHECKING:
@@ -28,21 +29,19 @@ class TargetMean(Baseline):
     def _fit(self, training: Training, rng: np.random.Generator) -> None:
         self._column = {str(gene): i for i, gene in enumerate(training.genes)}
         changes = training.changes
-        own = [
-            changes[row, self._column[gene]]
-            for row, p in enumerate(training.perturbations)
-            for gene in p.genes
-            if gene in self._column
-        ]
+        own = [changes[row, column] for row, p in enumerate(training.perturbations) for column in self._own(p)]
         self._effect = float(np.mean(own)) if own else None
 
     def _predict(self, wanted: list[Perturbation], training: Training) -> Predicted:
         profiles = np.tile(training.mean, (len(wanted), 1))
         if self._effect is not None:
             for row, p in enumerate(wanted):
-                own = [self._column[gene] for gene in p.genes if gene in self._column]
+                own = self._own(p)
                 profiles[row, own] = np.maximum(training.control[own] + self._effect, 0.0)
         return Predicted(profiles)
+
+    def _own(self, perturbation: Perturbation) -> list[int]:
+        return [self._column[name] for name in measured_as(perturbation, self._column).values()]
 
 
 @dataclass(eq=False, repr=False)
