@@ -18,7 +18,7 @@ SRC = Path(__file__).parents[1] / "src" / "scgenept"
 FLOORS = (
     {"_errors", "_io", "_keys", "_logging", "_settings", "_types", "_version"},
     {"_arguments", "_device", "_extra", "_memory", "_progress", "perturbation"},
-    {"genes", "nn", "pickles", "registry"},
+    {"_random", "genes", "nn", "pickles", "registry"},
     {"weights", "data", "knowledge"},
     {"training", "prediction", "evaluation"},
     {"datasets", "get", "metrics", "models", "pl", "pp", "tl"},

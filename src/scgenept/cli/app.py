@@ -108,7 +108,7 @@ def finetune(  # noqa: PLR0913, PLR0917
     variant: Annotated[str, typer.Option(help="What the network sees, such as scgenept_go_c or scgpt.")] = "",
     init: Annotated[str, typer.Option(help="scgpt, none, or the name or path of a model.")] = "scgpt",
     split: Annotated[str, typer.Option(help="Scheme of pp.split; '' keeps the split in the file.")] = "simulation",
-    seed: Annotated[int, typer.Option(help="Of split and training.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of split and training.")] = 1,
     epochs: Annotated[int, typer.Option(help="Passes over the perturbed cells, at most.")] = 20,
     batch_size: Annotated[int, typer.Option(help="Pairs of cells per step.")] = 64,
     learning_rate: Annotated[float, typer.Option(help="Of Adam, at the start.")] = 1e-4,

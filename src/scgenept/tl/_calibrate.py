@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .._errors import DataError, listing
+from .._random import generator_of
 from ..data.select import row_reader
 from ..evaluation.uncertainty.conformal import calibration_table, n_needed, scale
 from ..evaluation.uncertainty.intervals import LEVELS, require_level
@@ -109,13 +110,14 @@ def calibrate(
     >>> [(row["stratum"], row["n"]) for row in model.card.calibration]
     [('combo_seen1', 1), ('unseen_single', 1)]
     """
+    generator = generator_of(rng)
     if not len(levels):
         msg = "levels is empty: name one at least, such as 0.9."
         raise DataError(msg)
     for level in levels:
         require_level(level)
     loaded = load_model(model)
-    held = read_held_out(adata, [loaded], split=split, layer=layer, n_cells=n_cells, rng=rng)
+    held = read_held_out(adata, [loaded], split=split, layer=layer, n_cells=n_cells, rng=generator)
     _require_enough(len(held.perturbations), levels)
     genes = [str(name) for name in adata.var_names]
     read = row_reader(adata, held.rows, layer)

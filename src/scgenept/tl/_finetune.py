@@ -11,6 +11,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from .._arguments import require_kind
 from .._errors import DataError, TrainingError
+from .._random import seed_of
 from .._version import VERSION
 from ..data.checks import check_shape, check_unique_genes, require_anndata
 from ..data.examples import examples_from_adata
@@ -138,7 +139,7 @@ def finetune(  # noqa: PLR0913  (each is a choice of its own; recipe, sizes and 
         if value is not None:
             require_kind(name, value, kind, how)
     plan = plan or TrainingPlan()
-    seed = rng if isinstance(rng, int) else int(rng.integers(2**31))
+    seed = seed_of(rng)
     if resume and out is None:
         msg = "resume=True needs out=, the folder of the run to go on with."
         raise TrainingError(msg)
