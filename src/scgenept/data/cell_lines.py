@@ -61,6 +61,20 @@ def contradictions(obs: pd.DataFrame, cell_type: str) -> Iterator[str]:
             yield f"{here}Pass what the cells are as cell_type=, or correct it: adata.obs[{name!r}] = {cell_type!r}."
 
 
+def are_alike(one: str, other: str) -> bool:
+    """Whether two names of cells may mean the same: one is not known, they differ in spelling, or share a line.
+
+    Examples
+    --------
+    >>> are_alike("K562", "k-562 cells"), are_alike("K562", ""), are_alike("K562", "A549")
+    (True, True, False)
+    """
+    if {one, other} & {"", "unknown"}:
+        return True
+    folded = {re.sub("[^a-z0-9]", "", name.casefold()) for name in (one, other)}
+    return len(folded) == 1 or bool(lines_in(one) & lines_in(other))
+
+
 def lines_in(text: str) -> set[str]:
     """Return the known lines that a text names, as they stand in :data:`LINES`.
 

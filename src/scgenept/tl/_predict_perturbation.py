@@ -260,7 +260,7 @@ def _unseen_targets(model: ScGenePT, perturbation: Perturbation) -> list[str]:
 def _other_modality(model: ScGenePT, modality: str) -> str | None:
     """Say so where a model learned from cells perturbed in another way, as far as both are known."""
     trained = model.card.modality
-    if {trained, modality} & {"", "unknown"} or modality in trained.split(", "):
+    if model.card.covers(modality):
         return None
     return f"{model.name} was trained on {trained} and adata is {modality}: it predicts the response to {trained}."
 
