@@ -16,9 +16,9 @@ SRC = Path(__file__).parents[1] / "src" / "scgenept"
 
 # Rooms from the ground up; a room imports from itself and from lower floors only.
 FLOORS = (
-    {"_errors", "_io", "_keys", "_logging", "_settings", "_types", "_version"},
-    {"_arguments", "_device", "_extra", "_memory", "_progress", "perturbation"},
-    {"genes", "nn", "pickles", "registry"},
+    {"_errors", "_keys", "_logging", "_settings", "_types", "_version"},
+    {"_arguments", "_device", "_extra", "_io", "_memory", "_progress", "perturbation"},
+    {"_random", "genes", "nn", "pickles", "registry"},
     {"weights", "data", "knowledge"},
     {"training", "prediction", "evaluation"},
     {"datasets", "get", "metrics", "models", "pl", "pp", "tl"},

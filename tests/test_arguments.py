@@ -63,7 +63,7 @@ def test_kinds_and_paths() -> None:
 
 
 CALLS: dict[str, tuple[Callable[[Any], object], str]] = {
-    "seed": (lambda adata: sgp.pp.split(adata, seed="one"), "seed='one' should be a whole number, at least 0"),
+    "seed": (lambda adata: sgp.pp.split(adata, seed="one"), "seed='one' should be a whole number from 0"),
     "options": (lambda adata: sgp.pp.split(adata, options={"val_fraction": 0}), "options= should be a SplitOptions"),
     "key_added": (lambda adata: sgp.pp.split(adata, key_added=1), "key_added=1 cannot be a column"),
     "by": (lambda adata: sgp.pp.rank_de_genes(adata, by=1), "obs has no column 1"),

@@ -10,6 +10,17 @@ import numpy as np
 from ._errors import DataError
 
 
+def shown(value: object) -> str:
+    """Write a value as a user would: cut where it is long, and numbers of numpy as numbers.
+
+    Examples
+    --------
+    >>> shown(np.float64(0.5)), shown("KLF1")
+    ('0.5', "'KLF1'")
+    """
+    return reprlib.repr(value.item() if isinstance(value, np.generic) else value)
+
+
 def require_whole(name: str, value: object, *, least: int = 1, otherwise: str = "") -> None:
     """Refuse what is no whole number, or a smaller one.
 
@@ -35,7 +46,7 @@ def require_whole(name: str, value: object, *, least: int = 1, otherwise: str = 
     """
     if not isinstance(value, int | np.integer) or value < least:
         alternative = f", or {otherwise}" if otherwise else ""
-        msg = f"{name}={reprlib.repr(value)} should be a whole number, at least {least}{alternative}."
+        msg = f"{name}={shown(value)} should be a whole number, at least {least}{alternative}."
         raise DataError(msg)
 
 

@@ -44,6 +44,10 @@ class DownloadError(ScGenePTError, OSError):
     """A file could not be fetched or is not the file it should be."""
 
 
+class WriteError(ScGenePTError, OSError):
+    """A file or folder cannot be written where it should be."""
+
+
 class DeviceError(ScGenePTError, ValueError):
     """The compute device does not exist or does not suffice."""
 

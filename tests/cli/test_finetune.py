@@ -59,6 +59,7 @@ def test_what_is_missing_is_said_in_a_line(files: tuple[Path, Path], tmp_path: P
         ((tmp_path / "no.h5ad", "--out", tmp_path / "run"), "is not a file"),
         ((data, "--out", tmp_path / "run", "--init", weights), "not set up"),
         ((data, "--out", tmp_path / "run", "--key", "condition", "--split", "", "--epochs", 0), "epochs=0 should be"),
+        ((data, "--out", tmp_path / "run", "--key", "condition", "--seed", -1), "Invalid value for '--seed'"),
     ):
         code, said = run(*arguments)
         assert code != 0

@@ -67,7 +67,7 @@ def test_csv(report: sgp.tl.Report, tmp_path: Path) -> None:
         report.to_csv(folder)
     report.to_csv(folder, overwrite=True)
     (folder / "mine.txt").write_text("x", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"exists. Choose another"):
+    with pytest.raises(ValueError, match=r"exists\. It is no report: choose another"):
         report.to_csv(folder, overwrite=True)
     assert (folder / "mine.txt").exists()
 

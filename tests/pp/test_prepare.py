@@ -127,6 +127,7 @@ def test_all_genes(n_top_genes: int | None) -> None:
     prepare(adata, n_top_genes=n_top_genes)
     assert adata.n_vars == 80
     assert "highly_variable" not in adata.var
+    assert not {"n_top_genes", "flavor"} & set(adata.uns["scgenept"]["prepare"])
 
 
 @pytest.mark.parametrize("storage", IN_MEMORY)

@@ -307,7 +307,8 @@ def test_backed_data(tmp_path: Path) -> None:
     [
         ({"scheme": "simulations"}, UnknownNameError, "Nearest known names: simulation"),
         ({"reproduce": "v2"}, UnknownNameError, "'v1', or None"),
-        ({"seed": -1}, DataError, "seed=-1"),
+        ({"seed": -1}, DataError, r"seed=-1 should be a whole number from 0 to 2\*\*32 - 1: seed=1"),
+        ({"seed": 2**32}, DataError, "seed=4294967296 should be"),
         ({"scheme": "kfold", "n_folds": 99}, DataError, "n_folds=99 of 42 perturbations: choose 2 to 42"),
         ({"scheme": "kfold", "fold": 5}, DataError, "fold=5 of n_folds=5: choose 0 to 4"),
         ({"scheme": "custom"}, DataError, "needs test="),

@@ -380,3 +380,20 @@ def test_truth_beats_noise(adata, metric: str) -> None:
     )
     values = report.summary.query("stratum == 'all'").set_index("predictor")["value"]
     assert (values["truth"] > values["other"]) == METRICS[metric].higher_is_better
+
+
+@pytest.mark.parametrize(
+    ("card", "said"),
+    [
+        ({"modality": "CRISPRi"}, ["small was trained on another modality: CRISPRi, and adata is CRISPRa."]),
+        ({"cell_type": "A549"}, ["small was trained on another cell type: A549, and adata is K562."]),
+        ({"modality": "CRISPRi, CRISPRa", "cell_type": "K-562 cells"}, []),
+        ({"modality": "unknown", "cell_type": ""}, []),
+    ],
+)
+def test_a_model_of_other_cells_is_judged_with_a_note(adata, card: dict[str, str], said: list[str]) -> None:
+    model = small_model(list(adata.var_names), **card)
+    options = {"n_boot": 10, "calibrate": False, "metrics": "mse", "baselines": None, "n_control_cells": 12}
+    report = sgp.tl.evaluate(adata, model, **options)
+    assert [note for note in report.notes if "another" in note] == said
+    assert all(note in str(report).replace("\n", " ") for note in said)

@@ -137,6 +137,9 @@ def test_modalities_are_mixed_only_when_asked() -> None:
     with pytest.raises(DataError, match="was trained on CRISPRi and adata is CRISPRa.*mix_modalities=True"):
         train(adata, init=start, variant=None)
     model = train(adata, init=start, variant=None, mix_modalities=True)
+    assert model.card.covers("CRISPRi")
+    assert model.card.covers("CRISPRa")
+    assert not model.card.covers("knock-out")
     assert model.card.modality == "CRISPRi, CRISPRa"
 
 

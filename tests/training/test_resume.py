@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors import SafetensorError
 
 from scgenept._errors import TrainingError
-from scgenept.training import run_folder
+from scgenept.training import run_folder, state
 from scgenept.training.state import load_state, save_state
 from tests.training import interrupted
 
@@ -129,16 +130,17 @@ def test_two_runs_at_once(tmp_path: Path) -> None:
 
 def test_a_full_disk_leaves_the_last_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "run"
-    whole, written = run_folder.save_state, []
+    whole, written = state.save_file, []
 
-    def until_full(state: dict[str, Any], path: Path) -> None:
-        written.append(path.name)
-        if written.count("last.safetensors") == 3:
-            raise OSError(28, "No space left on device")
-        whole(state, path)
+    def until_full(tensors: dict[str, Any], path: Path, **options: Any) -> None:
+        written.append(path.name.startswith(".last.safetensors"))
+        if sum(written) == 3:
+            msg = "Error while serializing: I/O error: No space left on device (os error 28)"  # its very words
+            raise SafetensorError(msg)
+        whole(tensors, path, **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr(run_folder, "save_state", until_full)
+        patched.setattr(state, "save_file", until_full)
         with pytest.raises(TrainingError, match=r"No space left on device.*state before it is whole.*resume=True"):
             interrupted.train(out)
     assert load_state(out / "last.safetensors")["books"]["epoch"] == 2

@@ -56,7 +56,7 @@ def predict(
     """Predict the response of your own control cells to a perturbation."""
     from .predict import run_predict
 
-    with readable_errors():
+    with readable_errors("overwrite"):
         typer.echo(
             run_predict(
                 cells,
@@ -84,7 +84,7 @@ def evaluate(
     """Judge predictions beside baselines and a replicate: rows are perturbations, or cells with labels in obs."""
     from .evaluate import run_evaluate
 
-    with readable_errors():
+    with readable_errors("overwrite"):
         typer.echo(
             run_evaluate(
                 data,
@@ -108,7 +108,7 @@ def finetune(  # noqa: PLR0913, PLR0917
     variant: Annotated[str, typer.Option(help="What the network sees, such as scgenept_go_c or scgpt.")] = "",
     init: Annotated[str, typer.Option(help="scgpt, none, or the name or path of a model.")] = "scgpt",
     split: Annotated[str, typer.Option(help="Scheme of pp.split; '' keeps the split in the file.")] = "simulation",
-    seed: Annotated[int, typer.Option(help="Of split and training.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of split and training.")] = 1,
     epochs: Annotated[int, typer.Option(help="Passes over the perturbed cells, at most.")] = 20,
     batch_size: Annotated[int, typer.Option(help="Pairs of cells per step.")] = 64,
     learning_rate: Annotated[float, typer.Option(help="Of Adam, at the start.")] = 1e-4,
@@ -120,7 +120,7 @@ def finetune(  # noqa: PLR0913, PLR0917
     """Train a model on your own Perturb-seq data."""
     from .finetune import Request, run_finetune
 
-    with readable_errors():
+    with readable_errors("resume"):
         request = Request(
             cells=cells, out=out, key=key or None, modality=modality, cell_type=cell_type or None,
             variant=variant or None, init=None if init == "none" else init, split=split or None, seed=seed,

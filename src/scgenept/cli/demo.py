@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from .. import _keys
-from .._io import atomic_file
+from .._io import atomic_file, require_writable
+from .files import write_cells
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,14 +47,13 @@ def run_demo(out: Path, *, data: str = "k562_mini") -> str:
     """Predict, write ``result.h5ad`` and ``top_genes.png`` into a folder, and return what to print."""
     from .. import datasets, models, tl
 
+    require_writable(out / "result.h5ad")
     model = models.load(MODEL)
     figures = datasets.k562_mini()
     cells, observed_cells = (figures, figures) if data == "k562_mini" else _real_cells()
     for pair in PAIRS:
         tl.predict_perturbation(cells, pair, model=model)
-    out.mkdir(parents=True, exist_ok=True)
-    with atomic_file(out / "result.h5ad") as work:
-        cells.write_h5ad(work)
+    write_cells(cells, out / "result.h5ad")
     _draw(cells, observed_cells, out / "top_genes.png")
     return _text(cells, _observed(figures), model, out)
 

@@ -12,24 +12,24 @@ from .._errors import ScGenePTError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
-
-
-def require_file(path: Path) -> None:
-    """Refuse a path that is no file, and say where it was looked for."""
-    if not path.is_file():
-        what = " but a folder" if path.is_dir() else ""
-        msg = f"{path.absolute()} is not a file{what}. Give the path of an h5ad file."
-        raise FileNotFoundError(msg)
 
 
 @contextmanager
-def readable_errors() -> Iterator[None]:
-    """Show errors of ours as one line and exit with code 1, warnings as lines; no tracebacks."""
+def readable_errors(*switches: str) -> Iterator[None]:
+    """Show errors of ours as one line and exit with code 1, warnings as lines; no tracebacks.
+
+    Parameters
+    ----------
+    switches
+        Options of the command that the Python function takes as ``name=True``.
+    """
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_args, **_kwargs: typer.echo(f"Warning: {message}", err=True)
         try:
             yield
         except (ScGenePTError, OSError) as error:
-            typer.echo(f"Error: {error}", err=True)
+            said = str(error)
+            for name in switches:
+                said = said.replace(f"{name}=True", f"--{name}")
+            typer.echo(f"Error: {said}", err=True)
             raise typer.Exit(1) from error

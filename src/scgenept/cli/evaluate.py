@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._errors import DataError
-from .errors import require_file
+from .files import require_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +25,7 @@ def run_evaluate(
     import anndata as ad
 
     from .. import tl
+    from ..evaluation.report import require_report_folder
 
     if (predictions is None) == (model is None):
         msg = "Pass either an h5ad of predictions or --model: one of them is judged."
@@ -32,6 +33,8 @@ def run_evaluate(
     for path in (data, predictions):
         if path is not None:
             require_file(path)
+    if out is not None:
+        require_report_folder(out, overwrite=overwrite)
     judged = ad.read_h5ad(predictions) if predictions is not None else model
     report = tl.evaluate(ad.read_h5ad(data), judged, split=split, n_control_cells=n_control_cells or None)
     if out is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .errors import require_file
+from .files import require_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,8 +34,10 @@ def run_finetune(request: Request, recipe: Mapping[str, Any]) -> str:
     import anndata as ad
 
     from .. import get, pp, tl
+    from ..training.run_folder import require_run_folder
 
     require_file(request.cells)
+    require_run_folder(request.out, resume=request.resume)
     adata = ad.read_h5ad(request.cells)
     if request.key is not None:
         pp.setup_perturbations(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._io import atomic_file
-from .errors import require_file
+from .files import require_file, require_free, write_cells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,17 +28,14 @@ def run_predict(
     from ..perturbation import Perturbation
 
     require_file(cells)
-    if out.exists() and not overwrite:
-        msg = f"{out} exists: choose another --out, or pass --overwrite."
-        raise FileExistsError(msg)
+    require_free(out, overwrite=overwrite)
     adata = ad.read_h5ad(cells)
     result = tl.predict_perturbation(adata, genes, model=model, layer=layer, n_cells=n_cells or None, copy=True)
     if result is None:  # pragma: no cover  (copy=True returns one)
         msg = "No result."
         raise RuntimeError(msg)
     key = str(Perturbation.parse(genes))
-    with atomic_file(out) as work:
-        result.write_h5ad(work)
+    write_cells(result, out)
     table = get.predictions(result, key).head(10)
     changes = table[["gene", "control_mean", "predicted_mean", "delta"]].to_string(
         index=False, float_format=lambda value: f"{value:.3f}"

@@ -14,6 +14,7 @@ from scipy import sparse, special, stats
 
 from .. import _keys
 from .._arguments import require_whole
+from .._random import generator_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,8 +77,9 @@ def k562_mini(*, n_cells: int = 200, rng: RNGLike = 0) -> ad.AnnData:
     3.3
     """
     require_whole("n_cells", n_cells)
+    generator = generator_of(rng)
     figures = _figures()
-    cells = simulate_controls(figures.control, n_cells, np.random.default_rng(rng))
+    cells = simulate_controls(figures.control, n_cells, generator)
     adata = ad.AnnData(
         X=sparse.csr_matrix(cells.astype(np.float32)),
         obs=pd.DataFrame(

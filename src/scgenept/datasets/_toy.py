@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import sparse, stats
 
 from .. import _keys
+from .._random import generator_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,7 +67,7 @@ def toy(*, rng: RNGLike = 0) -> ad.AnnData:
     >>> adata.obs["perturbation"].value_counts().to_dict()
     {'ctrl': 24, 'KLF1': 12, 'KLF1+MAP2K6': 12, 'MAP2K6': 12}
     """
-    generator = np.random.default_rng(rng)
+    generator = generator_of(rng)
     labels = [label for label, n_cells in CELLS.items() for _ in range(n_cells)]
     rates = np.array([_rates(label) for label in labels])
     depth = stats.lognorm.ppf(generator.random(len(labels)), s=0.3, scale=MEAN_TOTAL)

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from .. import _keys
 from .._errors import DataError, listing
+from .._random import generator_of
 from ..data.expression import expression
 from .de import against_rest
 from .pseudobulk import Pseudobulk, perturbation_labels
@@ -220,6 +221,7 @@ class Draw:
     """The labelled cells of an AnnData, to be cut in halves again and again."""
 
     def __init__(self, adata: AnnData, *, layer: str | None, by: str | None, rng: RNGLike) -> None:
+        generator = generator_of(rng)
         codes, found = pd.factorize(perturbation_labels(adata, by=by), sort=True)
         self.rows = np.flatnonzero(codes >= 0)
         """Positions in adata of the labelled cells, in the order of ``codes``."""
@@ -229,7 +231,7 @@ class Draw:
         self.index = pd.Index([str(name) for name in found], name=_keys.PERTURBATION)
         self.genes = adata.var_names
         self._sizes = np.bincount(self.codes, minlength=len(self.index))
-        self._rng = np.random.default_rng(rng)
+        self._rng = generator
 
     @cached_property
     def squares(self) -> Any:

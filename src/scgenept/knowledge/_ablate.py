@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from .._errors import DataError, UnknownNameError
+from .._random import generator_of
 from ._source import KnowledgeSource
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def ablate(
         meaning is gone. ``"random"``: independent normal numbers with the mean and standard deviation that each column
         of the source has, so that also what the vectors share with each other is gone.
     rng
-        Which permutation, or which numbers.
+        Seed or generator of the permutation, or of the numbers.
 
     Returns
     -------
@@ -52,7 +53,7 @@ def ablate(
     if kind not in {"permuted", "random"}:
         msg = f"kind={kind!r} does not exist: 'permuted' or 'random'."
         raise UnknownNameError(msg)
-    generator = np.random.default_rng(rng)
+    generator = generator_of(rng)
     if kind == "permuted":
         if len(source) < 2:
             msg = f"{source.name} has one gene, which cannot have the vector of another."
@@ -66,6 +67,6 @@ def ablate(
         spread = source.vectors.std(axis=0, dtype=np.float64)
         vectors = generator.normal(mean, spread, source.vectors.shape).astype(np.float32)
     provenance = {**source.provenance, "ablation": kind, "ablated_from": source.sha256}
-    if isinstance(rng, int):
-        provenance["ablation_seed"] = rng
+    if not isinstance(rng, np.random.Generator):
+        provenance["ablation_seed"] = int(rng)
     return KnowledgeSource(f"{source.name}_{kind}", source.names, vectors, None, provenance)

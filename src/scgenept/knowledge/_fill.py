@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from .._errors import UnknownGeneError, UnknownNameError, listing
+from .._random import generator_of
 from ..genes import match_genes
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def fill(
     source: KnowledgeSource, names: Iterable[str], *, missing: Missing, rule: Rule, rng: RNGLike
 ) -> tuple[NDArray[np.float32], GeneMatches]:
     """See :meth:`.KnowledgeSource.for_genes`."""
+    generator = generator_of(rng)
     if missing not in _CHOICES:
         msg = f"missing={missing!r} does not exist: {', '.join(map(repr, _CHOICES))}."
         raise UnknownNameError(msg)
@@ -45,5 +47,5 @@ def fill(
         table[~known] = source.vectors.mean(axis=0, dtype=np.float64)
     elif missing == "random":
         shape = (len(absent), source.width)
-        table[~known] = np.random.default_rng(rng).uniform(-_HALF_WIDTH, _HALF_WIDTH, shape)
+        table[~known] = generator.uniform(-_HALF_WIDTH, _HALF_WIDTH, shape)
     return table, matches

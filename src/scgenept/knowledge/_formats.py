@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import zlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from .._arguments import require_path
 from .._errors import DataError, ScGenePTError, UnknownNameError, listing
 from .._extra import need
-from .._io import atomic_file
+from .._io import atomic_file, require_writable
 from ..pickles import BROKEN, load_embedding_pickle, seems
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -64,7 +65,8 @@ def write_pair(source: KnowledgeSource, path: str | os.PathLike[str]) -> Path:
     """See :meth:`.KnowledgeSource.save`."""
     from safetensors.numpy import save
 
-    target = Path(path)
+    require_path("path", path, what="the file to write")
+    target = require_writable(path)
     if target.suffix.lower() != ".safetensors":
         target = target.with_name(f"{target.name}.safetensors")
     about = {
@@ -76,9 +78,8 @@ def write_pair(source: KnowledgeSource, path: str | os.PathLike[str]) -> Path:
         "texts": None if source.texts is None else dict(source.texts),
     }
     text = json.dumps(about, indent=1, ensure_ascii=False)  # fails before anything is written
-    with atomic_file(target.with_suffix(".json")) as work:
-        work.write_text(text, encoding="utf-8")
-    with atomic_file(target) as work:
+    with atomic_file(target.with_suffix(".json")) as beside, atomic_file(target) as work:
+        beside.write_text(text, encoding="utf-8")
         work.write_bytes(save({"vectors": np.ascontiguousarray(source.vectors)}, metadata={"format": _FORMAT}))
     return target
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .._errors import DataError
+from .._random import generator_of
 from ._neighbors import unit_rows
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def pair_auroc(
     n_random
         Random pairs to draw; those that share a group, and repeats, are dropped from them.
     rng
-        For the random pairs.
+        Seed or generator of the random pairs.
 
     Returns
     -------
@@ -88,6 +89,7 @@ def pair_auroc(
     """
     from sklearn.metrics import roc_auc_score
 
+    generator = generator_of(rng)
     members = [sorted({source.row(gene) for gene in genes if gene in source}) for genes in groups.values()]
     members = [rows for rows in members if len(rows) > 1]
     within = sorted({pair for rows in members for pair in combinations(rows, 2)})
@@ -95,7 +97,7 @@ def pair_auroc(
         msg = f"None of {len(groups)} groups has two genes of {source.name} ({len(source):,} genes). Are both symbols?"
         raise DataError(msg)
     genes = np.array(sorted({row for rows in members for row in rows}))
-    drawn = np.sort(np.random.default_rng(rng).choice(genes, (n_random, 2)), axis=1)
+    drawn = np.sort(generator.choice(genes, (n_random, 2)), axis=1)
     together = set(within)
     between = sorted({(int(a), int(b)) for a, b in drawn if a != b} - together)
     if not between:

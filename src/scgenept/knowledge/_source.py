@@ -120,7 +120,7 @@ class KnowledgeSource:
             ``"alias"`` looks for the symbol, then an alias, then the Ensembl id; ``"v1"`` takes the exact name only,
             as the original does.
         rng
-            For ``missing="random"``.
+            Seed or generator, for ``missing="random"``.
 
         Returns
         -------

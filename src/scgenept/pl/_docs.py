@@ -28,7 +28,7 @@ show
     ``True`` calls ``matplotlib.pyplot.show``; ``False`` keeps the figure out of pyplot. Otherwise it waits there,
     as any figure of pyplot, unless ``save`` is given.
 save
-    File to write the figure to, cropped, 300 dots per inch.
+    File to write the figure to, cropped, 300 dots per inch; its folder is made where it is missing.
 """
 
 

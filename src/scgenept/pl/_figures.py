@@ -11,7 +11,9 @@ import matplotlib.pyplot as plt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from .._io import atomic_file
+from .._arguments import require_path
+from .._errors import DataError
+from .._io import atomic_file, require_writable
 from . import _style as style
 
 if TYPE_CHECKING:
@@ -45,18 +47,21 @@ def on_axes(
     ------
     TypeError
         There are axes and a size.
+    DataError, WriteError
+        ``save`` names no file of a kind that matplotlib writes, or one that cannot be written.
     """
+    path = _file(save)
     if ax is None:
         width, height = (default[0], None) if figsize is None else figsize
         size = (width, default[1] if height is None else height)
-        with new_figure(size, layout="constrained", show=show, save=save) as figure:
+        with new_figure(size, layout="constrained", show=show, save=path) as figure:
             yield figure.add_subplot()
         return
     if figsize is not None:
         msg = "With ax= no figure is made, so this has no place to go: figsize. Set it where the figure is made."
         raise TypeError(msg)
     yield ax
-    _hand_over(ax.figure.figure, show=show, save=save)
+    _hand_over(ax.figure.figure, show=show, path=path)
 
 
 @contextmanager
@@ -77,6 +82,7 @@ def new_figure(
     show, save
         As the figure's function was told.
     """
+    path = _file(save)
     options: dict[str, Any] = {"figsize": size, "layout": layout, "facecolor": "white"}
     if show or (show is None and save is None):
         figure = plt.figure(**options)
@@ -85,7 +91,7 @@ def new_figure(
         FigureCanvasAgg(figure)
     try:
         yield figure
-        _write(figure, save)
+        _write(figure, path)
     except BaseException:
         plt.close(figure)
         raise
@@ -107,18 +113,33 @@ def stacked_axes(n_rows: int, *, height: float = 75 * style.MM) -> tuple[Figure,
     return figure, list(figure.subplots(n_rows, 1, squeeze=False).ravel())
 
 
-def _hand_over(figure: Figure, *, show: bool | None, save: str | Path | None) -> None:
-    _write(figure, save)
+def _file(save: str | Path | None) -> Path | None:
+    """Return the file to write to, refused before anything is drawn where that cannot be."""
+    if save is None:
+        return None
+    require_path("save", save, what="the file to write the figure to, such as 'figure.pdf'")
+    path = Path(save)
+    if not path.name or path.name.startswith("."):
+        msg = f"save={str(save)!r} names no file. Give it a name: save='figure.pdf'."
+        raise DataError(msg)
+    # matplotlib would add the ending to the temporary name
+    path = path if path.suffix else path.with_name(f"{path.name}.{mpl.rcParams['savefig.format']}")
+    known = FigureCanvasAgg.get_supported_filetypes()
+    if (kind := path.suffix[1:].lower()) not in known:
+        msg = f"save={str(save)!r} ends in .{kind}, which matplotlib does not write: {', '.join(sorted(known))}."
+        raise DataError(msg)
+    return require_writable(path)
+
+
+def _hand_over(figure: Figure, *, show: bool | None, path: Path | None) -> None:
+    _write(figure, path)
     if show:
         plt.show()
 
 
-def _write(figure: Figure, save: str | Path | None) -> None:
+def _write(figure: Figure, path: Path | None) -> None:
     """Write the figure, whole or not at all."""
-    if save is None:
+    if path is None:
         return
-    path = Path(save)
-    # matplotlib would add the ending to the temporary name
-    path = path if path.suffix else path.with_name(f"{path.name}.{mpl.rcParams['savefig.format']}")
     with atomic_file(path) as work:
         figure.savefig(work, dpi=300, bbox_inches="tight")

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.collections import PathCollection
 
 from .._errors import DataError, UnknownNameError, listing
+from .._random import generator_of, require_rng
 from ..knowledge import KnowledgeSource
 from . import _style as style
 from ._docs import describe_figure
@@ -62,7 +63,7 @@ def knowledge_map(  # noqa: PLR0913  (what is drawn, and where the figure goes)
         ``"pca"``, or ``"umap"`` of the first 50 principal components, with the cosine as metric.
     {ax}
     rng
-        For UMAP.
+        Seed or generator of the UMAP.
     **kwargs
         To :meth:`matplotlib.axes.Axes.scatter` of the genes, those with a category and those without.
 
@@ -93,6 +94,7 @@ def knowledge_map(  # noqa: PLR0913  (what is drawn, and where the figure goes)
         msg = f"method={method!r} does not exist: 'pca' or 'umap'."
         raise UnknownNameError(msg)
     _require_source(source)
+    require_rng(rng)
     label = [label] if isinstance(label, str) else label
     rows = [source.row(gene) for gene in label]
     categories = _categories(source, color)
@@ -157,7 +159,7 @@ def _places(source: KnowledgeSource, method: str, rng: RNGLike) -> tuple[NDArray
         return components, (f"PC 1 ({share[0]:.0%} of variance)", f"PC 2 ({share[1]:.0%})")
     from umap import UMAP
 
-    seed = int(np.random.default_rng(rng).integers(2**31))
+    seed = int(generator_of(rng).integers(2**31))
     map_genes = UMAP(metric="cosine", random_state=seed, n_jobs=1, n_neighbors=min(15, len(source) - 1))
     return np.asarray(map_genes.fit_transform(components), dtype=np.float64), ("UMAP 1", "UMAP 2")
 

@@ -10,6 +10,7 @@ import pandas as pd
 from .. import _keys
 from .._errors import DataError, listing
 from .._logging import logger
+from .._random import generator_of
 from .._version import VERSION
 from ..data.checks import check_writable
 from ..data.columns import require_free_columns
@@ -82,6 +83,7 @@ def pair_controls(
     >>> bool((adata.obs.loc[paired["control_cell"].tolist(), "batch"].to_numpy() == paired["batch"]).all())
     True
     """
+    generator = generator_of(rng)
     if not copy:
         check_writable(adata, backed_ok=True)
     check_records_writable(adata)
@@ -93,7 +95,7 @@ def pair_controls(
     is_control = adata.obs[setup.is_control_key].to_numpy(dtype=bool)
     codes, names = context_codes(adata, by)
     columns = [by] if isinstance(by, str) else list(by or ())
-    positions = draw_controls(is_control, codes, names, by=columns, rng=rng)
+    positions = draw_controls(is_control, codes, names, by=columns, rng=generator)
     used, number = np.unique(positions[~is_control], return_inverse=True)
     of_cell = np.full(adata.n_obs, -1, dtype=np.int64)
     of_cell[~is_control] = number
@@ -106,7 +108,7 @@ def pair_controls(
     written.obs[_keys.CONTROL_CELL] = column[_keys.CONTROL_CELL]
     record = {
         "by": "|".join(columns),
-        "seed": str(rng) if isinstance(rng, int | np.integer) else "generator",
+        "seed": "generator" if isinstance(rng, np.random.Generator) else str(rng),
         "n_pairs": len(number),
         "n_controls": len(used),
         "version": VERSION,

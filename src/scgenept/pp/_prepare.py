@@ -81,8 +81,9 @@ def prepare(
     ``var["highly_variable"]``
         Which genes were chosen; bool; only where there was a choice.
     ``uns["scgenept"]["prepare"]``
-        What was found and done: ``source``, ``scale``, ``finding``, ``n_top_genes``, ``flavor``, ``n_genes_before``,
-        ``n_genes``, ``targets`` and ``unmeasured_targets`` (joined by ``, ``), ``total``, ``version``.
+        What was found and done: ``source``, ``scale``, ``finding``, ``n_genes_before``, ``n_genes``, ``targets`` and
+        ``unmeasured_targets`` (joined by ``, ``), ``total``, ``version``; and ``n_top_genes`` and ``flavor``, only
+        where there was a choice.
 
     Raises
     ------
@@ -143,9 +144,10 @@ def prepare(
     else:
         log_expression = loaded
         warn_of_other_total(values, source)
-    chosen = None
+    chosen, choice = None, {}
     if n_top_genes is not None and n_top_genes < adata.n_vars:
         chosen = highly_variable(log_expression, n_top_genes)
+        choice = {"n_top_genes": int(n_top_genes), "flavor": "seurat"}
     is_target, unmeasured = _measured(wanted, adata)
     keep = is_target | chosen if chosen is not None else np.ones(adata.n_vars, dtype=bool)
 
@@ -159,8 +161,7 @@ def prepare(
         "source": source,
         "scale": scale,
         "finding": finding,
-        "n_top_genes": 0 if n_top_genes is None else n_top_genes,
-        "flavor": "seurat",
+        **choice,
         "n_genes_before": _n_genes_once(adata),
         "n_genes": result.n_vars,
         "targets": ", ".join(adata.var_names[is_target]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
@@ -13,6 +14,7 @@ from .. import _keys
 from .._errors import DataError, KeyTakenError, UnknownNameError, listing, near_names
 from .._logging import logger
 from .._types import Modality
+from ..data.cell_lines import contradictions
 from ..data.checks import check_shape, check_writable
 from ..data.columns import same_values, taken_columns
 from ..data.labels import is_canonical, named_controls, parse_labels, says_nothing
@@ -100,6 +102,12 @@ def setup_perturbations(  # noqa: PLR0913
     UnknownNameError
         If ``modality`` does not exist.
 
+    Warns
+    -----
+    UserWarning
+        If a column of ``obs`` such as ``cell_line``, ``cell_type`` or ``tissue`` names another cell line than
+        ``cell_type`` does.
+
     Examples
     --------
     >>> import scgenept as sgp
@@ -143,6 +151,8 @@ def setup_perturbations(  # noqa: PLR0913
             columns = {source: adata.obs[key].copy(), **columns}
     _check_free(adata, columns, owned, kept=source if source in columns else None, overwrite=overwrite)
 
+    for contradiction in contradictions(adata.obs, cell_type or ""):
+        warnings.warn(contradiction, UserWarning, stacklevel=2)
     written = (adata.to_memory() if adata.isbacked else adata.copy()) if copy else adata
     for name, values in columns.items():
         written.obs[name] = values

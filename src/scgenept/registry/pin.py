@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from .._errors import DownloadError, UnknownNameError, listing
+from .._io import atomic_file
 from .download import fetch
 from .recorded import file_sha256
 from .table import clear_table, find
@@ -47,7 +48,8 @@ def pin_files(names: Iterable[str], *, table: Path = REGISTRY) -> dict[str, str]
         pinned[name] = file_sha256(path)
         try:
             text = table.read_text(encoding="utf-8")
-            table.write_text(_with_facts(text, name, pinned[name], path.stat().st_size), encoding="utf-8")
+            with atomic_file(table) as work:
+                work.write_text(_with_facts(text, name, pinned[name], path.stat().st_size), encoding="utf-8")
         except OSError as error:
             msg = f"{table} cannot be written ({error}): run this in a checkout, or pass the table's path."
             raise DownloadError(msg) from error

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .._errors import DataError, listing
+from .._errors import DataError, WriteError, listing
+from .._io import require_writable
+from .._random import generator_of
 from ..data.select import row_reader
 from ..evaluation.uncertainty.conformal import calibration_table, n_needed, scale
 from ..evaluation.uncertainty.intervals import LEVELS, require_level
 from ..prediction.engine import Engine
 from ..prediction.pseudobulks import predict_pseudobulks
 from ..weights.calibration import Calibration
-from ..weights.folder import RUN_MODEL, add_calibration, is_folder
+from ..weights.folder import CALIBRATION, RUN_MODEL, add_calibration, is_folder
 from ._held_out import read_held_out
 from ._members import load_model
 
@@ -88,6 +90,8 @@ def calibrate(
     DataError
         There is no setup, control cell or held-out perturbation; one was trained on, or it is not known which were;
         there are too few for any level.
+    WriteError
+        The folder of a model given as a path cannot be written to.
 
     Warns
     -----
@@ -109,13 +113,17 @@ def calibrate(
     >>> [(row["stratum"], row["n"]) for row in model.card.calibration]
     [('combo_seen1', 1), ('unseen_single', 1)]
     """
+    generator = generator_of(rng)
     if not len(levels):
         msg = "levels is empty: name one at least, such as 0.9."
         raise DataError(msg)
     for level in levels:
         require_level(level)
     loaded = load_model(model)
-    held = read_held_out(adata, [loaded], split=split, layer=layer, n_cells=n_cells, rng=rng)
+    folder = _folder(Path(model).expanduser()) if isinstance(model, (str, os.PathLike)) else None
+    if folder is not None:
+        _require_writable(folder)
+    held = read_held_out(adata, [loaded], split=split, layer=layer, n_cells=n_cells, rng=generator)
     _require_enough(len(held.perturbations), levels)
     genes = [str(name) for name in adata.var_names]
     read = row_reader(adata, held.rows, layer)
@@ -148,7 +156,7 @@ def calibrate(
     card = replace(
         loaded.card, calibration=tuple(calibration_table(calibration, levels)), weights_sha256=loaded.weight_hash
     )
-    if isinstance(model, (str, os.PathLike)) and (folder := _folder(Path(model).expanduser())) is not None:
+    if folder is not None:
         add_calibration(folder, calibration, card)
     return type(loaded)(
         loaded.network,
@@ -165,6 +173,17 @@ def _require_enough(n: int, levels: Sequence[float]) -> None:
         need = ", ".join(f"{n_needed(level)} for {level:.4g}" for level in sorted(levels))
         msg = f"{n} calibration perturbations are too few: intervals take {need}. Hold out more."
         raise DataError(msg)
+
+
+def _require_writable(folder: Path) -> None:
+    try:
+        require_writable(folder / CALIBRATION)
+    except WriteError as error:
+        msg = (
+            f"The calibration is written into {folder}, and you may not write there. Pass the model itself, "
+            f"scgenept.models.load({str(folder)!r}), and save the one that is returned."
+        )
+        raise WriteError(msg) from error
 
 
 def _folder(path: Path) -> Path | None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import numpy as np
-
 from .._arguments import require_whole
 from .._errors import DataError
+from .._random import generator_of
 from ..evaluation.calibration import N_HALVINGS
 from ..evaluation.catalog import choose_metrics
 from ..evaluation.experiment import read_experiment
@@ -118,13 +117,13 @@ def evaluate(  # noqa: PLR0913  (what is judged, by what, against whom, and how 
     >>> bool(scores.loc["additive", "value"] < scores.loc["mean", "value"])
     True
     """
+    generator = generator_of(rng)
     n_halvings = _n_halvings(calibrate)
     for name, number in (("n_boot", n_boot), ("n_control_cells", n_control_cells)):
         if number is not None or name == "n_boot":
             require_whole(name, number)
     experiment = read_experiment(adata, split=split, layer=layer)
     chosen = choose_metrics(metrics, has_pairs=bool(len(experiment.seen.pairs)))
-    generator = np.random.default_rng(rng)
     seed = int(generator.integers(2**31))
     halvings = draw_halvings(experiment, n_halvings, generator) if n_halvings else None
     reader = Reader(experiment, n_control_cells, given_engine(engine), seed, halvings)

@@ -8,6 +8,7 @@ import numpy as np
 
 from .._errors import DataError, UnknownGeneError, listing
 from .._progress import progress
+from .._random import generator_of
 from ..data.checks import require_anndata
 from ..data.select import row_reader
 from ..evaluation.uncertainty.conformal import n_needed
@@ -93,6 +94,7 @@ def evaluate_intervals(
     >>> report.summary.query("stratum == 'all'")["level"].tolist()
     [0.5, 0.8, 0.9, 0.95]
     """
+    generator = generator_of(rng)
     wish = read_wish(uncertainty)
     if wish is None:
         msg = "Name the source of the intervals: uncertainty='controls', 'ensemble' or 'conformal'."
@@ -101,7 +103,6 @@ def evaluate_intervals(
     engine = engine or Engine()
     members = load_members(model, wish)
     first, genes = members[0], [str(name) for name in adata.var_names]
-    generator = np.random.default_rng(rng)
     held = read_held_out(adata, members, split=split, layer=layer, n_cells=n_cells, rng=generator)
     require_possible(wish, first, len(held.rows))
     levels = sorted({*LEVELS, wish.level})

@@ -12,6 +12,7 @@ from .._arguments import require_whole
 from .._device import resolve_device
 from .._errors import DataError, UnknownGeneError, UnknownNameError, listing, near_names
 from .._logging import logger
+from .._random import generator_of
 from ..data.checks import check_shape, check_unique_genes, require_anndata
 from ..data.select import input_rows, require_log_expression, row_reader
 from ..data.setup import read_setup
@@ -128,6 +129,7 @@ def explain(  # noqa: PLR0913  (what is explained, of which cells, and how exact
     >>> found.by_source["source"].tolist()
     ['tokens', 'go', 'counts', 'perturbation']
     """
+    generator = generator_of(rng)
     need_captum()
     for name, given, choices in (("baseline", baseline, get_args(Reference)), ("cells", cells, get_args(Cells))):
         if given not in choices:
@@ -142,9 +144,9 @@ def explain(  # noqa: PLR0913  (what is explained, of which cells, and how exact
     perturbation = Perturbation.parse(genes)
     engine = given_engine(engine)
     device = resolve_device(engine.device)
-    rows = input_rows(adata, read_setup(adata, missing_ok=True), obs_mask=None, n_cells=None, rng=rng)
+    rows = input_rows(adata, read_setup(adata, missing_ok=True), obs_mask=None, n_cells=None, rng=generator)
     if n_cells is not None and n_cells < len(rows):
-        rows = np.sort(np.random.default_rng(rng).choice(rows, n_cells, replace=False))
+        rows = np.sort(generator.choice(rows, n_cells, replace=False))
     require_log_expression(adata, rows, layer)
     loaded = load_model(model)
     names = [str(name) for name in adata.var_names]

@@ -11,6 +11,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from .._arguments import require_kind
 from .._errors import DataError, TrainingError
+from .._random import seed_of
 from .._version import VERSION
 from ..data.checks import check_shape, check_unique_genes, require_anndata
 from ..data.examples import examples_from_adata
@@ -19,7 +20,7 @@ from ..data.setup import read_setup
 from ..training.fit import Surroundings, fit
 from ..training.hardware import Hardware
 from ..training.plan import TrainingPlan
-from ..training.run_folder import RunFolder
+from ..training.run_folder import RunFolder, require_run_folder
 from ..weights.initial import Architecture
 from ._start import Wish, load_start, require_known_targets, require_same_modality, starting_model
 
@@ -87,8 +88,8 @@ def finetune(  # noqa: PLR0913  (each is a choice of its own; recipe, sizes and 
     layer
         The layer that holds the expression; ``X`` by default.
     out
-        Folder to keep the run in: state, log (``log.csv``), best weights and, at the end, the model. Without one
-        nothing is written, and a run that is killed is lost.
+        Folder to keep the run in, made where it is missing: state, log (``log.csv``), best weights and, at the end,
+        the model. Without one nothing is written, and a run that is killed is lost.
     resume
         Go on with the run in ``out``, if there is one. It must have been asked for with the same data and options.
     hardware
@@ -117,6 +118,8 @@ def finetune(  # noqa: PLR0913  (each is a choice of its own; recipe, sizes and 
         There is no such variant.
     TrainingError
         The loss is not finite; ``out`` holds something else, another run, or is in use; the disk is full.
+    WriteError
+        ``out`` is no place that one can write to.
 
     Examples
     --------
@@ -138,10 +141,13 @@ def finetune(  # noqa: PLR0913  (each is a choice of its own; recipe, sizes and 
         if value is not None:
             require_kind(name, value, kind, how)
     plan = plan or TrainingPlan()
-    seed = rng if isinstance(rng, int) else int(rng.integers(2**31))
+    seed = seed_of(rng)
     if resume and out is None:
         msg = "resume=True needs out=, the folder of the run to go on with."
         raise TrainingError(msg)
+    writing = out is not None and getattr(rank_zero_only, "rank", 0) == 0
+    if out is not None and writing:
+        require_run_folder(out, resume=resume)
     setup = _check(adata, layer)
     examples = examples_from_adata(
         adata, setup, layer=layer, with_controls=plan.control_examples, paired=plan.controls == "frozen"
@@ -166,7 +172,6 @@ def finetune(  # noqa: PLR0913  (each is a choice of its own; recipe, sizes and 
         run = fit(model, examples.train, examples.validation, plan, seed=seed, surroundings=around)
         return _finished(model, run, examples, setup, asked)
     folder = RunFolder(out, asked)
-    writing = getattr(rank_zero_only, "rank", 0) == 0
     with folder.open(resume=resume, writing=writing):
         around = replace(around, folder=folder)
         run = fit(model, examples.train, examples.validation, plan, seed=seed, surroundings=around)

@@ -11,6 +11,7 @@ import pandas as pd
 from .. import _keys
 from .._device import resolve_device
 from .._errors import DataError, listing
+from .._random import generator_of
 from .._version import VERSION
 from ..data.checks import check_shape, check_unique_genes, check_writable
 from ..data.records import check_records_writable
@@ -162,7 +163,7 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
     device = resolve_device(engine.device)
     if not copy:
         require_free_key(data, key, overwrite=overwrite, interval=wish is not None)
-    generator, setup = np.random.default_rng(rng), read_setup(data, missing_ok=True)
+    generator, setup = generator_of(rng), read_setup(data, missing_ok=True)
     rows = input_rows(data, setup, obs_mask=obs_mask, n_cells=n_cells, rng=generator)
     require_log_expression(data, rows, layer)
     if not copy:
@@ -225,7 +226,7 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
         "input_layer": layer or "X",
         "simulated": bool(data.obs[_keys.SIMULATED].iloc[rows].any()) if _keys.SIMULATED in data.obs else False,
         "version": VERSION,
-        "seed": rng if isinstance(rng, int) else "numpy Generator",
+        "seed": "numpy Generator" if isinstance(rng, np.random.Generator) else int(rng),
         "dtype": engine.dtype,
         "device": str(device),
         **domain.to_dict(),
@@ -259,7 +260,7 @@ def _unseen_targets(model: ScGenePT, perturbation: Perturbation) -> list[str]:
 def _other_modality(model: ScGenePT, modality: str) -> str | None:
     """Say so where a model learned from cells perturbed in another way, as far as both are known."""
     trained = model.card.modality
-    if {trained, modality} & {"", "unknown"} or modality in trained.split(", "):
+    if model.card.covers(modality):
         return None
     return f"{model.name} was trained on {trained} and adata is {modality}: it predicts the response to {trained}."
 

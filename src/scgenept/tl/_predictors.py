@@ -14,6 +14,7 @@ import pandas as pd
 from .. import _keys
 from .._errors import DataError, UnknownGeneError, UnknownNameError, listing, near_names
 from .._progress import progress
+from ..data.cell_lines import are_alike
 from ..data.select import row_reader
 from ..data.setup import read_setup
 from ..evaluation.baselines import CATALOG, DEFAULT, Baseline
@@ -227,11 +228,12 @@ def _of_the_card(model: ScGenePT, experiment: Experiment) -> list[str]:
             f"{{who}} {{was}} trained on {len(seen)} of the test perturbations, says {{its}} card: {listing(seen)}."
         )
     setup = read_setup(experiment.adata)
-    for of, here, there in (
-        ("modality", setup.modality, model.card.modality),
-        ("cell type", setup.cell_type, model.card.cell_type),
+    card = model.card
+    for of, here, there, is_same in (
+        ("modality", setup.modality, card.modality, card.covers(setup.modality)),
+        ("cell type", setup.cell_type, card.cell_type, are_alike(setup.cell_type, card.cell_type)),
     ):
-        if here not in {"", "unknown", there} and there not in {"", "unknown"}:
+        if not is_same:
             words.append(f"{{who}} {{was}} trained on another {of}: {there}, and adata is {here}.")
     kinds = set(strata(experiment.test, experiment.training)["kind"])
     words += [f"Card of {{who}}: {caveat}" for caveat in model.card.caveats if any(kind in caveat for kind in kinds)]

@@ -60,10 +60,7 @@ def load_start(init: ScGenePT | str | os.PathLike[str] | None) -> ScGenePT | Non
 
 def require_same_modality(start: ScGenePT | None, setup: Setup, *, mix: bool) -> None:
     """Refuse to train a model further on cells perturbed in another way, unless that is asked for."""
-    if start is None or not start.card.fine_tuned or mix:
-        return
-    known = {start.card.modality, setup.modality} - {"unknown"}
-    if len(known) > 1:
+    if start is not None and start.card.fine_tuned and not mix and not start.card.covers(setup.modality):
         msg = (
             f"{start.name} was trained on {start.card.modality} and adata is {setup.modality}: the flag of a perturbed "
             "gene would mean both. Start from pretrained weights, or pass mix_modalities=True."

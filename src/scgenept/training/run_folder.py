@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from filelock import FileLock, Timeout
 
-from .._errors import TrainingError, listing
-from .._io import atomic_file
+from .._arguments import require_path
+from .._errors import TrainingError, WriteError, listing
+from .._io import atomic_file, require_writable
 from ..weights.folder import RUN_MODEL
 from .state import load_state, save_state
 
@@ -74,7 +75,7 @@ class RunFolder:
         if not writing:
             yield
             return
-        self._check_content()
+        require_run_folder(self.path, resume=resume)
         self.path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.path / _LOCK)
         try:
@@ -83,7 +84,7 @@ class RunFolder:
             msg = f"{self.path} is in use by another run: wait for it, or choose another folder."
             raise TrainingError(msg) from error
         try:
-            self._begin(resume=resume)
+            self._begin()
             yield
         finally:
             lock.release()
@@ -114,33 +115,17 @@ class RunFolder:
     def _write(self, state: dict[str, Any], name: str) -> None:
         try:
             save_state(state, self.path / name)
-        except OSError as error:
-            kept = " The state before it is whole" if (self.path / LAST).exists() else " Nothing was written before it"
-            msg = (
-                f"{self.path / name} cannot be written ({error.strerror or error}).{kept}: make room and call again "
-                "with resume=True."
-            )
+        except WriteError as error:
+            kept = "The state before it is whole" if (self.path / LAST).exists() else "Nothing was written before it"
+            msg = f"{error} {kept}: call again with resume=True then."
             raise TrainingError(msg) from error
 
-    def _check_content(self) -> None:
-        if self.path.exists() and not self.path.is_dir():
-            msg = f"{self.path} is a file: choose another folder."
-            raise TrainingError(msg)
-        if self.path.is_dir() and not (self.path / RUN).exists():
-            others = [entry.name for entry in self.path.iterdir() if entry.name != _LOCK]
-            if others:
-                msg = f"{self.path} holds other files ({listing(sorted(others))}): choose an empty or new folder."
-                raise TrainingError(msg)
-
-    def _begin(self, *, resume: bool) -> None:
+    def _begin(self) -> None:
         record = self.path / RUN
         if not record.exists():
             with atomic_file(record) as work:
                 work.write_text(json.dumps(self.asked, indent=1) + "\n")
             return
-        if not resume:
-            msg = f"{self.path} holds a run already: pass resume=True to go on with it, or choose another folder."
-            raise TrainingError(msg)
         before = json.loads(record.read_text())
         if other := [name for name in {**before, **self.asked} if before.get(name) != self.asked.get(name)]:
             detail = "; ".join(f"{name}: {before.get(name)} there, {self.asked.get(name)} here" for name in other[:3])
@@ -152,3 +137,29 @@ class RunFolder:
         for leftover in self.path.glob(".*.*"):  # of a process that was killed while it wrote
             if leftover.name.startswith(tuple(f".{name}." for name in (LAST, BEST, LOG, RUN))):
                 leftover.unlink(missing_ok=True)
+
+
+def require_run_folder(path: str | os.PathLike[str], *, resume: bool) -> Path:
+    """Refuse a folder that no run can begin or go on in, before anything else is done.
+
+    Raises
+    ------
+    TrainingError
+        It is a file, holds something else, or holds a run that is not to be gone on with.
+    WriteError
+        It cannot be written to.
+    """
+    require_path("out", path, what="the folder to keep the run in")
+    folder = require_writable(path)
+    if folder.exists() and not folder.is_dir():
+        msg = f"{folder} is a file: choose another folder."
+        raise TrainingError(msg)
+    require_writable(folder / RUN)
+    if (folder / RUN).exists():
+        if not resume:
+            msg = f"{folder} holds a run already: pass resume=True to go on with it, or choose another folder."
+            raise TrainingError(msg)
+    elif folder.is_dir() and (others := sorted(entry.name for entry in folder.iterdir() if entry.name != _LOCK)):
+        msg = f"{folder} holds other files ({listing(others)}): choose an empty or new folder."
+        raise TrainingError(msg)
+    return folder

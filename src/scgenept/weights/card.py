@@ -67,6 +67,11 @@ class Card:
         labels = self.training.get("train")
         return None if labels is None else frozenset(gene for label in labels for gene in str(label).split("+"))
 
+    def covers(self, modality: str) -> bool:
+        """Whether cells perturbed in this way were among those trained on, as far as both are known."""
+        trained = set(self.modality.split(", "))
+        return modality in trained or bool({modality, *trained} & {"", "unknown"})
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain, JSON-able values; :meth:`from_dict` is the way back."""
         return asdict(self) | {name: list(getattr(self, name)) for name in _LISTS}

@@ -12,8 +12,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from .._arguments import require_path
 from .._errors import CheckpointError, listing
-from .._io import atomic_file, atomic_folder
+from .._io import atomic_file, atomic_folder, require_writable
 from ..genes.vocabulary import Vocabulary
 from ..nn import NetworkConfig
 from .adapters import to_original
@@ -50,7 +51,8 @@ def is_folder(path: Path) -> bool:
 
 def save_folder(model: ScGenePT, path: str | Path, *, half: bool = False, overwrite: bool = False) -> Path:
     """Write a model folder; see :meth:`ScGenePT.save`."""
-    folder = Path(path).expanduser()
+    require_path("path", path, what="the folder to make")
+    folder = require_writable(path)
     if folder.exists() and not (overwrite and is_folder(folder)):
         msg = f"{folder} exists" + (
             ": pass overwrite=True to replace the model in it."
@@ -115,15 +117,15 @@ def load_folder(path: str | Path) -> ScGenePT:
 
 def add_calibration(folder: Path, calibration: Calibration, card: Card) -> None:
     """Put a calibration, and the card that tells of it, into a model folder; the weights stay as they are."""
-    with atomic_file(folder / CALIBRATION) as work:
+    with atomic_file(folder / CARD) as new_card, atomic_file(folder / CALIBRATION) as work:
         write_calibration(calibration, work)
-    with atomic_file(folder / CARD) as work:
-        work.write_text(_card_text(card))
+        new_card.write_text(_card_text(card))
 
 
 def export_original(model: ScGenePT, path: str | Path, *, form: KeyForm = "native", overwrite: bool = False) -> Path:
     """Write the original's checkpoint; see :meth:`ScGenePT.export`."""
-    target = Path(path).expanduser()
+    require_path("path", path, what="the file to write")
+    target = require_writable(path)
     if target.exists() and not overwrite:
         msg = f"{target} exists: choose another path, or pass overwrite=True to replace it."
         raise CheckpointError(msg)
@@ -135,8 +137,8 @@ def export_original(model: ScGenePT, path: str | Path, *, form: KeyForm = "nativ
         )
         raise CheckpointError(msg)
     state = to_original(model.network.state_dict(), config, form)
-    with atomic_file(target) as work:
-        torch.save(state, work)
+    with atomic_file(target) as work, work.open("wb") as stream:
+        torch.save(state, stream)
     return target
 
 

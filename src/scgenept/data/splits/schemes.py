@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 import pandas as pd
 
-from ..._arguments import require_whole
 from ..._errors import DataError, UnknownNameError, listing, near_names
+from ..._random import require_seed
 from .draws import draws
 from .folds import kfold
 from .given import custom, from_values
@@ -57,10 +57,7 @@ class Request:
         if self.reproduce not in {None, "v1"}:
             msg = f"reproduce={self.reproduce!r} does not exist: 'v1', or None."
             raise UnknownNameError(msg)
-        require_whole("seed", self.seed, least=0)
-        if self.seed >= 2**32:
-            msg = f"seed={self.seed} is out of range: choose 0 to {2**32 - 1}."
-            raise DataError(msg)
+        require_seed(self.seed)
         given = [name for name, listed in self.lists.items() if listed is not None]
         if given and self.scheme != "custom":
             msg = f"{'=, '.join(given)}= goes with scheme='custom', not with {self.scheme!r}."

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ... import _keys
 from ..._errors import DataError, listing
+from ..._random import generator_of, require_rng
 from ._training import parse, read_training, training_pseudobulks
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class Baseline(ABC):
         DataError
             There is no setup, no control cell, no training perturbation, or ``X`` is not log1p of counts.
         """
+        require_rng(rng)
         training, control, n_cells = training_pseudobulks(adata)
         return self.fit_pseudobulks(training, control, n_cells=n_cells, rng=rng)
 
@@ -114,6 +116,7 @@ class Baseline(ABC):
             There are too few training perturbations, genes of the inputs differ, a label occurs twice, or a value is
             NaN.
         """
+        generator = generator_of(rng)
         read = read_training(training, control, n_cells)
         if len(read.perturbations) < self._least:
             found = len(read.perturbations) or "no"
@@ -122,7 +125,7 @@ class Baseline(ABC):
                 "Is the split set, and are perturbations in its training part?"
             )
             raise DataError(msg)
-        self._fit(read, np.random.default_rng(rng))
+        self._fit(read, generator)
         self._training = read
         return self
 

@@ -12,7 +12,11 @@ import pandas as pd
 from scipy import sparse
 
 from ..._errors import DataError, UnknownNameError, listing, near_names
+<<<<<<< HEAD
 from ...genes.matching import measured_as
+=======
+from ..._random import generator_of
+>>>>>>> messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -162,6 +166,7 @@ def go_pca(terms: pd.DataFrame, *, n_components: int = 50, rng: RNGLike = 0) -> 
     """
     from sklearn.decomposition import TruncatedSVD
 
+    generator = generator_of(rng)
     if missing := [column for column in ("symbol", "term") if column not in terms]:
         msg = (
             f"The GO table lacks the columns {listing(missing)}; it has {listing(terms.columns)}. "
@@ -175,7 +180,7 @@ def go_pca(terms: pd.DataFrame, *, n_components: int = 50, rng: RNGLike = 0) -> 
     matrix = sparse.csr_matrix((np.ones(len(row)), (row, column)), shape=(len(genes), len(names)))
     matrix.data[:] = 1.0
     weight = np.log(len(genes) / np.asarray(matrix.sum(axis=0)).ravel())
-    seed = int(np.random.default_rng(rng).integers(2**31))
+    seed = int(generator.integers(2**31))
     scores = TruncatedSVD(n_components, random_state=seed).fit_transform(matrix @ sparse.diags(weight))
     return pd.DataFrame(scores, index=pd.Index(genes))
 

@@ -17,6 +17,7 @@ from scipy import sparse
 
 from ... import _keys
 from ..._errors import DataError, MissingExtraError, listing
+from ..._random import generator_of
 from ...data.records import split_key
 from ...data.setup import read_setup
 from ...perturbation import Perturbation
@@ -78,9 +79,9 @@ class GEARS(Baseline):
         DataError
             As :meth:`Baseline.fit`; or there is no GO table, or fewer than three perturbations can be trained on.
         """
+        generator = generator_of(rng)
         gears = _gears()
         read = read_training(*training_pseudobulks(adata))
-        generator = np.random.default_rng(rng)
         self._seed = int(generator.integers(2**31))
         self._measured = set(map(str, read.genes))
         training, validation = self._conditions(adata, read, generator)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ._report import Report
+from ._report import Report, require_report_folder
 
-__all__ = ["Report"]
+__all__ = ["Report", "require_report_folder"]

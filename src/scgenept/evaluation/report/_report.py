@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ... import _keys
+from ..._arguments import require_path
 from ..._errors import DataError
-from ..._io import atomic_folder
+from ..._io import atomic_folder, require_writable
 from ...data.checks import check_writable
 from ...data.records import check_records_writable, read_record, write_record
 from ._html import as_html
@@ -17,11 +17,12 @@ from ._text import as_text
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
+    from pathlib import Path
 
     import pandas as pd
     from anndata import AnnData
 
-TABLES = ("per_perturbation", "summary", "comparisons")
+TABLES: Final = ("per_perturbation", "summary", "comparisons")
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,7 @@ class Report:
         Parameters
         ----------
         folder
-            The folder to make. It appears complete or not at all.
+            The folder to make, and those above it. It appears complete or not at all.
         overwrite
             Replace a folder that such a report was written to; anything else there is never replaced.
 
@@ -86,15 +87,10 @@ class Report:
         ------
         DataError
             The folder exists.
+        WriteError
+            It cannot be written to.
         """
-        target = Path(folder)
-        ours = {"notes.txt", "report.txt", *(f"{name}.csv" for name in TABLES)}
-        if target.exists():
-            found = {path.name for path in target.iterdir()} if target.is_dir() else {target.name}
-            if found and not (overwrite and found <= ours):
-                remedy = "Pass overwrite=True, or choose" if found <= ours else "Choose"
-                msg = f"{target} exists. {remedy} another folder."
-                raise DataError(msg)
+        target = require_report_folder(folder, overwrite=overwrite)
         with atomic_folder(target) as work:
             for name in TABLES:
                 getattr(self, name).to_csv(work / f"{name}.csv", index=False)
@@ -170,3 +166,25 @@ class Report:
 
     def _repr_html_(self) -> str:
         return as_html(self)
+
+
+def require_report_folder(folder: str | os.PathLike[str], *, overwrite: bool) -> Path:
+    """Refuse a folder that :meth:`Report.to_csv` would not write to, before there is a report to write.
+
+    Raises
+    ------
+    DataError
+        It exists, and is no report or not to be replaced.
+    WriteError
+        It cannot be written to.
+    """
+    require_path("folder", folder, what="the folder to write to")
+    target = require_writable(folder)
+    ours = {"notes.txt", "report.txt", *(f"{name}.csv" for name in TABLES)}
+    if target.exists():
+        found = {path.name for path in target.iterdir()} if target.is_dir() else {target.name}
+        if found and not (overwrite and found <= ours):
+            remedy = "Pass overwrite=True, or choose" if found <= ours else "It is no report: choose"
+            msg = f"{target} exists. {remedy} another folder."
+            raise DataError(msg)
+    return target

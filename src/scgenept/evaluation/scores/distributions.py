@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from ..._errors import DataError
+from ..._random import generator_of
 from ..pseudobulk import moments
 from .tables import ratio
 
@@ -93,12 +94,13 @@ def mmd(
     >>> round(mmd([[0.0], [2.0]], [[5.0], [7.0]], bandwidth=1.0), 4)
     0.2651
     """
+    generator = generator_of(rng)
     x, y = _cells(predicted), _cells(observed)
     _require_same_genes(x, y)
     if min(x.shape[0], y.shape[0]) < 2:
         return float("nan")
     if bandwidth is None:
-        bandwidth = _median_distance(x, y, np.random.default_rng(rng))
+        bandwidth = _median_distance(x, y, generator)
         if not bandwidth > 0:
             return float("nan")
     if not bandwidth > 0:
