@@ -123,7 +123,7 @@ class Reader:
                 made = from_baseline(
                     name or source.name, source, self.experiment, is_baseline=is_baseline, seed=self.seed
                 )
-            return made, [str(warning.message) for warning in caught]
+            return made, [*(str(warning.message) for warning in caught), *_leaked(made.name, source, self.experiment)]
         if isinstance(source, (AnnData, pd.DataFrame)):
             name = name or "predictions"
             table = read_table(source, self.experiment, name=name)
@@ -213,6 +213,18 @@ def _by_name(source: str | os.PathLike[str]) -> object:
     except UnknownNameError as error:
         msg = f"{error}{near_names(str(source), CATALOG)} Baselines: {', '.join(CATALOG)}."
         raise UnknownNameError(msg) from error
+
+
+def _leaked(name: str, baseline: Baseline, experiment: Experiment) -> list[str]:
+    """Say which test perturbations a baseline was fitted to before it was handed in."""
+    seen = [p for p in experiment.test if p in set(baseline.fitted_to)]
+    if not seen:
+        return []
+    note = (
+        f"{name} was fitted to {len(seen)} of the test perturbations: {listing(seen)}. Pass it unfitted, and it is "
+        "fitted to the training perturbations only."
+    )
+    return [note]
 
 
 def _of_the_card(name: str, model: ScGenePT, experiment: Experiment) -> list[str]:
