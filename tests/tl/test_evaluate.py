@@ -118,6 +118,24 @@ def test_a_table_on_halves_keeps_all_controls_and_says_so(report: sgp.tl.Report)
     assert [note for note in report.notes if "On halves mine keeps the change over all control cells" in note]
 
 
+def test_a_baseline_that_was_fitted_to_the_test_is_named(adata) -> None:
+    fresh = sgp.models.baselines.load("additive")
+    options = {"metrics": "mse", "n_boot": 10, "calibrate": False, "baselines": None}
+    assert fresh.fitted_to == ()
+    assert not any("fitted to" in note for note in sgp.tl.evaluate(adata, fresh, **options).notes)
+    assert fresh.fitted_to == ()  # a copy was fitted
+
+    everything = adata.copy()
+    del everything.obs["split"]
+    for perturbed, seen in ((everything, "10 of the test perturbations: G01+G03, "), (adata, None)):
+        fitted = sgp.models.baselines.load("additive").fit(perturbed)
+        notes = [n for n in sgp.tl.evaluate(adata, {"mine": fitted}, **options).notes if "mine was fitted to" in n]
+        assert [seen in note for note in notes] == ([True] if seen else [])
+        assert fitted.fitted_to == tuple(sorted([*TRAINING, *(TEST if seen else [])]))
+    as_rival = sgp.tl.evaluate(adata, "mean", **options | {"baselines": {"rival": fitted.fit(everything)}})
+    assert any("rival was fitted to 10 of the test perturbations" in note for note in as_rival.notes)
+
+
 def test_a_baseline_may_add_up_to_more_than_a_cell_can_express() -> None:
     strong = sgp.datasets.toy()
     sgp.pp.setup_perturbations(strong, key="condition", modality="CRISPRa", cell_type="K562")

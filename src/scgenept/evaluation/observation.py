@@ -13,6 +13,7 @@ from .. import _keys
 from ..genes.matching import measured_as
 from ..perturbation import Perturbation
 from .de import against_rest, non_additive_genes, significant_genes, top_gene_indices
+from .scores.tables import movement
 
 if TYPE_CHECKING:
     from .pseudobulk import Pseudobulk
@@ -46,7 +47,8 @@ class Guess:
         A replicate has controls of its own. Were its change counted from the controls of the truth, their noise would
         stand on both sides of the comparison and correlate with itself.
         """
-        return self.values if control is self.control else self.values + (control - self.control)
+        # rounding left in the change would be a change where the other control is near zero
+        return self.values if control is self.control else control + movement(self.values, self.control)
 
 
 @dataclass(frozen=True, eq=False)

@@ -125,7 +125,11 @@ class Reader:
                 made = from_baseline(
                     name or source.name, source, self.experiment, is_baseline=is_baseline, seed=self.seed
                 )
-            return made, [Remark(str(warning.message)) for warning in caught]
+            leaked = _leaked(source, self.experiment)
+            return made, [
+                *(Remark(str(warning.message)) for warning in caught),
+                *(Remark(words, made.name) for words in leaked),
+            ]
         if isinstance(source, (AnnData, pd.DataFrame)):
             name = name or "predictions"
             table = read_table(source, self.experiment, name=name)
@@ -217,6 +221,18 @@ def _by_name(source: str | os.PathLike[str]) -> object:
     except UnknownNameError as error:
         msg = f"{error}{near_names(str(source), CATALOG)} Baselines: {', '.join(CATALOG)}."
         raise UnknownNameError(msg) from error
+
+
+def _leaked(baseline: Baseline, experiment: Experiment) -> list[str]:
+    """Say which test perturbations a baseline was fitted to before it was handed in."""
+    seen = [p for p in experiment.test if p in set(baseline.fitted_to)]
+    if not seen:
+        return []
+    word = (
+        f"{{who}} {{was}} fitted to {len(seen)} of the test perturbations: {listing(seen)}. Passed unfitted, a baseline "
+        "is fitted to the training perturbations only."
+    )
+    return [word]
 
 
 def _of_the_card(model: ScGenePT, experiment: Experiment) -> list[str]:

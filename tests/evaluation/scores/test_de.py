@@ -12,6 +12,7 @@ from sklearn.metrics import average_precision_score
 
 from scgenept import metrics
 from scgenept._errors import DataError
+from scgenept.evaluation.observation import Guess
 
 P, G = 6, 25
 
@@ -117,6 +118,63 @@ def test_no_change_scores_as_chance_does(tables: dict[str, np.ndarray]) -> None:
     np.testing.assert_allclose(metrics.de_recall_at_k(unchanged, significant, c)[1:], share)
     np.testing.assert_allclose(metrics.top_k_overlap(unchanged, observed, c, k=5), 5 / G)
     np.testing.assert_allclose(metrics.lfc_nmae(unchanged, observed, c, significant=significant)[1:], 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_differs_by_rounding_does_not_move(tables: dict[str, np.ndarray], dtype: type) -> None:
+    """One gene down and the rest the control: rank and sign of the rest are those of no change in any precision."""
+    control = tables["control"] + 0.1 + np.pi / 1e3  # no number of float32
+    observed, significant = tables["observed"], tables["significant"][1:]
+    predicted = np.tile(control, (P, 1))
+    predicted[:, 4] = 0.0
+    predicted = predicted.astype(dtype)
+    exact = np.zeros((P, G))
+    exact[:, 4] = -control[4]
+
+    auprc = metrics.de_auprc(predicted[1:], significant, control)
+    recall = metrics.de_recall_at_k(predicted[1:], significant, control, k=3)
+    overlap = metrics.top_k_overlap(predicted, observed, control, k=3)
+    direction = metrics.direction_agreement(predicted[1:], observed[1:], control, significant=significant)
+    correct = metrics.correct_direction(predicted, observed, control)
+    opposite = metrics.opposite_direction(predicted, observed, control)
+    for p in range(P):
+        moved = [round(abs(x), 9) for x in exact[p]]
+        d = list(observed[p] - control)
+        best = top([abs(x) for x in d], 3)
+        assert overlap[p] == pytest.approx(mean([len(a & b) / 3 for a in top(moved, 3) for b in best]))
+        assert correct[p] == pytest.approx((d[4] < 0) / G)
+        assert opposite[p] == pytest.approx((d[4] > 0) / G)
+        if p:
+            wanted = set(np.flatnonzero(significant[p - 1]))
+            assert auprc[p - 1] == pytest.approx(average_precision_score(significant[p - 1], moved))
+            assert recall[p - 1] == pytest.approx(mean([len(a & wanted) / len(wanted) for a in top(moved, 3)]))
+            assert direction[p - 1] == pytest.approx((4 in wanted and d[4] < 0) / len(wanted))
+
+
+def test_rounding_stays_rounding_over_another_control() -> None:
+    """A gene that a half does not express at all is still not moved by what float32 left of its control."""
+    rng = np.random.default_rng(0)
+    own, other = rng.gamma(1.0, 0.5, (2, G))
+    other[:5] = 0.0
+    values = np.tile(own, (P, 1)).astype(np.float32).astype(float)
+    values[:, 9] += 0.5
+    over = Guess(values, own, values[:0]).over(other)
+    expected = np.tile(other, (P, 1))
+    expected[:, 9] += 0.5
+    np.testing.assert_allclose(over, expected, rtol=1e-6)
+    others = np.delete(np.arange(G), 9)
+    np.testing.assert_array_equal(over[:, others], expected[:, others])
+
+
+def test_what_is_not_finite_has_no_score(tables: dict[str, np.ndarray]) -> None:
+    predicted, c = tables["predicted"].copy(), tables["control"]
+    predicted[2, 3] = np.inf
+    for score in (
+        metrics.de_auprc(predicted, np.ones((P, G), dtype=bool), c),
+        metrics.top_k_overlap(predicted, tables["observed"], c),
+        metrics.correct_direction(predicted, tables["observed"], c),
+    ):
+        np.testing.assert_array_equal(np.isnan(score), np.arange(P) == 2)
 
 
 def test_nan_stays_in_its_own_row(tables: dict[str, np.ndarray]) -> None:

@@ -154,6 +154,24 @@ def test_parts_equal_loops() -> None:
         assert metrics.mean_sigma(predicted, observed, std)[p] == pytest.approx(sum(sigma) / len(sigma))
 
 
+def test_rounding_has_a_sign_in_this_view_only() -> None:
+    """The original compares with an exact zero; the scores do not take rounding for a direction."""
+    control = np.array([0.1, 0.2, 0.3, 0.7, 1.1])
+    predicted = np.stack([control, control]).astype(np.float32).astype(float)
+    observed = np.stack([control + 1, control + 1])
+    scores = metrics.gears_metrics(
+        predicted,
+        observed,
+        labels=["A", "A"],
+        pseudobulks=pd.DataFrame([control, control + 1], index=["ctrl", "A"]),
+        ranking={"A": range(5)},
+    )
+    share = sum(a > b for a, b in zip(predicted[0], control, strict=True)) / 5
+    assert 0 < share < 1
+    assert scores["A"]["frac_correct_direction_all"] == scores["A"]["frac_correct_direction_non_dropout"] == share
+    assert metrics.correct_direction(predicted, observed, control).tolist() == [0, 0]
+
+
 def test_nan_and_nothing_stay_nan() -> None:
     y, nan = np.ones((2, 3)), np.array([[1.0, np.nan, 1.0], [2.0, 2.0, 2.0]])
     c = np.ones(3)

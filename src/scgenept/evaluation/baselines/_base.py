@@ -60,6 +60,11 @@ class Baseline(ABC):
         """Whether it can predict."""
         return self._training is not None
 
+    @property
+    def fitted_to(self) -> tuple[str, ...]:
+        """Canonical names of the training perturbations, sorted; none before it is fitted."""
+        return () if self._training is None else tuple(map(str, self._training.perturbations))
+
     def fit(self, adata: AnnData, *, rng: RNGLike = 0) -> Self:
         """Fit to the cells of the training split.
 

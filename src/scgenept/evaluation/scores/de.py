@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..._errors import DataError
-from .tables import change, ratio, read, read_mask, rows_with_nan, undefined_where
+from .tables import movement, ratio, read, read_mask, rows_with_nan, undefined_where
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -192,7 +192,7 @@ def top_k_overlap(predicted: Pseudobulks, observed: Pseudobulks, control: GeneVe
     array([0.5])
     """
     predicted, observed, control = read(predicted=predicted, observed=observed, control=control)
-    dhat, d = (np.abs(change(table, control)) for table in (predicted, observed))
+    dhat, d = (np.abs(movement(table, control)) for table in (predicted, observed))
     size = np.full(len(d), min(_checked(k), d.shape[1]))
     shared: FloatArray = (_top(dhat, size) * _top(d, size)).sum(axis=1) / size
     return undefined_where(rows_with_nan(dhat, d), shared)
@@ -226,14 +226,14 @@ def _top(strength: FloatArray, size: npt.NDArray[np.integer]) -> FloatArray:
 
 def _strength(predicted: Pseudobulks, significant: npt.ArrayLike, control: GeneVector) -> tuple[FloatArray, BoolArray]:
     values, _, reference = read(predicted=predicted, significant=significant, control=control)
-    return np.abs(change(values, reference)), read_mask(values, significant=significant)
+    return np.abs(movement(values, reference)), read_mask(values, significant=significant)
 
 
 def _changes(
     predicted: Pseudobulks, observed: Pseudobulks, control: GeneVector, significant: npt.ArrayLike
 ) -> tuple[FloatArray, FloatArray, BoolArray]:
     values, truth, _, reference = read(predicted=predicted, observed=observed, significant=significant, control=control)
-    return change(values, reference), change(truth, reference), read_mask(values, significant=significant)
+    return movement(values, reference), movement(truth, reference), read_mask(values, significant=significant)
 
 
 def _checked(k: int) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .tables import ratio, read, rows_with_nan, take, undefined_where
+from .tables import movement, ratio, read, rows_with_nan, take, undefined_where
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -19,8 +19,9 @@ def correct_direction(
 ) -> FloatArray:
     """Share of genes that are predicted to move the way they move: ``mean_g [sign(dhat_g) = sign(d_g)]``.
 
-    Equal to ``frac_correct_direction_all`` of cell-gears 0.0.2. A gene that stays as it is has the sign 0. On all genes
-    the number is mostly noise: give the differentially expressed ones, or see :func:`direction_agreement`.
+    ``frac_correct_direction_all`` of cell-gears 0.0.2, but for rounding: a gene that stays as it is, or differs by no
+    more than single precision can tell, has the sign 0. On all genes the number is mostly noise: give the
+    differentially expressed ones, or see :func:`direction_agreement`.
 
     Parameters
     ----------
@@ -48,8 +49,8 @@ def opposite_direction(
 ) -> FloatArray:
     """Share of genes that are predicted to move the wrong way: ``mean_g [sign(dhat_g) = -sign(d_g), d_g != 0]``.
 
-    Equal to ``frac_opposite_direction_*`` of cell-gears 0.0.2. What is neither correct nor opposite stays as it is on
-    one side only.
+    ``frac_opposite_direction_*`` of cell-gears 0.0.2, but for rounding (:func:`correct_direction`). What is neither
+    correct nor opposite stays as it is on one side only.
 
     Parameters
     ----------
@@ -181,5 +182,6 @@ def _share_of_sign_difference(
     predicted: Pseudobulks, observed: Pseudobulks, control: GeneVector, genes: IntArray | None, difference: int
 ) -> FloatArray:
     predicted, observed, control = read(predicted=predicted, observed=observed, control=control)
-    moved = np.abs(np.sign(predicted - control) - np.sign(observed - control))
-    return undefined_where(np.isnan(take(moved, genes)).any(axis=1), (take(moved, genes) == difference).mean(axis=1))
+    signs = [np.sign(take(movement(table, control), genes)) for table in (predicted, observed)]
+    apart = np.abs(signs[0] - signs[1])
+    return undefined_where(np.isnan(apart).any(axis=1), (apart == difference).mean(axis=1))

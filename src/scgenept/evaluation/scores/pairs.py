@@ -11,7 +11,7 @@ from ... import _keys
 from ..._errors import DataError, listing
 from ...perturbation import Perturbation
 from .de import average_precision
-from .tables import change, correlation, read, read_mask
+from .tables import correlation, movement, read, read_mask
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -154,4 +154,4 @@ def _excess(
     values, truth, expected, own = read(
         predicted=predicted, observed=observed, additive=additive, predicted_additive=own
     )
-    return change(values, own), change(truth, expected)
+    return movement(values, own), movement(truth, expected)

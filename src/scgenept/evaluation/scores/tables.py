@@ -96,6 +96,18 @@ def change(values: FloatArray, reference: FloatArray) -> FloatArray:
     return np.where(rounding[:, None], 0.0, change)
 
 
+def movement(values: FloatArray, reference: FloatArray) -> FloatArray:
+    """Subtract the reference for ranks and signs; a gene that differs from it by rounding only becomes exactly zero.
+
+    Sums over genes do not feel rounding, but a rank and a sign take any number but zero for an answer. What is not
+    finite becomes NaN.
+    """
+    moved = change(values, reference)
+    rounding = np.abs(moved) <= ROUNDING * np.maximum(np.abs(values), np.abs(reference))
+    known = np.isfinite(values) & np.isfinite(reference)
+    return np.where(known, np.where(rounding, 0.0, moved), np.nan)
+
+
 def correlation(a: FloatArray, b: FloatArray) -> FloatArray:
     """Pearson correlation row by row, NaN where a row is constant."""
     centred_a, centred_b = (table - table.mean(axis=1, keepdims=True) for table in (a, b))
