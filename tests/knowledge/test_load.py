@@ -255,5 +255,5 @@ def test_built_source(cache: Path) -> None:
     assert source.sha256 == built.sha256
     assert source.provenance["embedder"] == "all-MiniLM-L6-v2 (here)"
     built = KnowledgeSource("go_minilm", NAMES, 2 * VECTORS)
-    built.save(cache / "gene_embeddings" / "go_minilm.safetensors")
+    built.save(cache / "gene_embeddings" / "go_minilm.safetensors", overwrite=True)
     assert sgp.knowledge.load("go_minilm").sha256 == built.sha256
