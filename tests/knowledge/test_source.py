@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import pytest
@@ -164,6 +165,20 @@ def test_a_saved_source_is_replaced_when_asked(source: KnowledgeSource, tmp_path
         source.save(path)
     assert_same(sgp.knowledge.load(path), old)
     assert_same(sgp.knowledge.load(source.save(path, overwrite=True)), source)
+
+
+def test_a_full_disk_leaves_the_saved_source(
+    source: KnowledgeSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = source.save(tmp_path / "mine")
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        KnowledgeSource("other", ["A"], [[1.0]]).save(path, overwrite=True)
+    assert len(list(tmp_path.iterdir())) == 2
+    assert_same(sgp.knowledge.load(path), source)
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

@@ -77,9 +77,8 @@ def write_pair(source: KnowledgeSource, path: str | os.PathLike[str], *, overwri
         "texts": None if source.texts is None else dict(source.texts),
     }
     text = json.dumps(about, indent=1, ensure_ascii=False)  # fails before anything is written
-    with atomic_file(target.with_suffix(".json")) as work:
-        work.write_text(text, encoding="utf-8")
-    with atomic_file(target) as work:
+    with atomic_file(target.with_suffix(".json")) as beside, atomic_file(target) as work:
+        beside.write_text(text, encoding="utf-8")
         work.write_bytes(save({"vectors": np.ascontiguousarray(source.vectors)}, metadata={"format": _FORMAT}))
     return target
 

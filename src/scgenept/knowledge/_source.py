@@ -150,8 +150,8 @@ class KnowledgeSource:
     def save(self, path: str | PathLike[str], *, overwrite: bool = False) -> Path:
         """Write ``<path>.safetensors`` and, beside it, a ``.json`` with names, texts and provenance.
 
-        Nothing is pickled; each file appears whole or not at all, and the second names the hash of the first, so that
-        a pair that does not belong together is noticed when it is read.
+        Nothing is pickled; both files appear whole or neither does, and the second names the hash of the first, so
+        that a pair that does not belong together is noticed when it is read.
 
         Parameters
         ----------
