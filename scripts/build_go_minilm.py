@@ -54,7 +54,7 @@ def main() -> None:
     source = knowledge.embed(
         write(terms, symbols), arguments.embedder, name=f"go_{arguments.embedder}", provenance=provenance
     )
-    path = source.save(arguments.out or find("gene_embeddings/go_minilm.safetensors").path)
+    path = source.save(arguments.out or find("gene_embeddings/go_minilm.safetensors").path, overwrite=True)
     without = [name for name, match in zip(matches.names, matches.matched, strict=True) if match is None]
     path.with_suffix(".without_text.txt").write_text("\n".join(without) + "\n", encoding="utf-8")
     print(f"{path}: {source}; {len(without):,} of {len(genes):,} vocabulary genes have no text.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anndata as ad
@@ -29,7 +30,6 @@ from tests.registry.server import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.registry.server import Server
 
@@ -237,6 +237,18 @@ def test_by_name_whatever_the_spelling(server: Server, name: str, path: str) -> 
     assert len(server.asked) == asked
 
 
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_file_that_is_there_comes_before_a_name(
+    cache: Path, kind: Callable[[str], str | Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    KnowledgeSource("go_minilm", NAMES, VECTORS).save(find("gene_embeddings/go_minilm.safetensors").path)
+    monkeypatch.chdir(tmp_path)
+    assert sgp.knowledge.load(kind("go_minilm.safetensors")).names == tuple(NAMES)
+    KnowledgeSource("mine", ["A"], [[1.0]]).save("go_minilm")
+    assert sgp.knowledge.load(kind("go_minilm.safetensors")).name == "mine"
+    assert sgp.knowledge.load("go_minilm").names == tuple(NAMES)
+
+
 def test_golden_pickles(golden: Path) -> None:
     for path in sorted((golden / "models" / "gene_embeddings").iterdir()):
         with path.open("rb") as stream:
@@ -255,5 +267,5 @@ def test_built_source(cache: Path) -> None:
     assert source.sha256 == built.sha256
     assert source.provenance["embedder"] == "all-MiniLM-L6-v2 (here)"
     built = KnowledgeSource("go_minilm", NAMES, 2 * VECTORS)
-    built.save(cache / "gene_embeddings" / "go_minilm.safetensors")
+    built.save(cache / "gene_embeddings" / "go_minilm.safetensors", overwrite=True)
     assert sgp.knowledge.load("go_minilm").sha256 == built.sha256

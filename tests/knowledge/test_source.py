@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.numpy import save
 
 import scgenept as sgp
 from scgenept._errors import DataError, UnknownGeneError, UnknownNameError
@@ -154,6 +156,51 @@ def test_a_pair_that_does_not_belong_together(source: KnowledgeSource, tmp_path:
     beside.unlink()
     with pytest.raises(DataError, match=r"mine\.json, which belongs beside it, is not there"):
         sgp.knowledge.load(path)
+
+
+def test_a_saved_source_is_replaced_when_asked(source: KnowledgeSource, tmp_path: Path) -> None:
+    old = KnowledgeSource("old", ["A"], [[1.0]])
+    path = old.save(tmp_path / "mine")
+    with pytest.raises(DataError, match=r"mine\.safetensors, .*mine\.json exists: pass overwrite=True"):
+        source.save(path)
+    assert_same(sgp.knowledge.load(path), old)
+    assert_same(sgp.knowledge.load(source.save(path, overwrite=True)), source)
+
+
+def test_a_full_disk_leaves_the_saved_source(
+    source: KnowledgeSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = source.save(tmp_path / "mine")
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        KnowledgeSource("other", ["A"], [[1.0]]).save(path, overwrite=True)
+    assert len(list(tmp_path.iterdir())) == 2
+    assert_same(sgp.knowledge.load(path), source)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("genes.json", b'{"KLF1": "A zinc finger."}'),
+        ("genes.json", b"[1, 2]"),
+        ("genes.json", b"\xff"),
+        ("genes.safetensors", save({"KLF1": np.ones(2)})),
+        ("genes.safetensors", b""),
+    ],
+    ids=["texts", "list", "no text", "vectors", "empty"],
+)
+def test_files_of_the_user_are_never_replaced(
+    source: KnowledgeSource, tmp_path: Path, name: str, content: bytes, overwrite: bool
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=rf"{name} exists and is no saved knowledge source: choose another path"):
+        source.save(tmp_path / "genes", overwrite=overwrite)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_bytes() == content
 
 
 def test_provenance_that_is_no_json_writes_nothing(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from scgenept._errors import CheckpointError
 from scgenept.weights.adapters import to_ours
-from scgenept.weights.folder import FILES, load_folder
+from scgenept.weights.folder import CALIBRATION, FILES, load_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,6 +85,30 @@ def test_nothing_that_is_there_is_replaced_unasked(model: ScGenePT, tmp_path: Pa
     with pytest.raises(CheckpointError, match="not a model folder"):
         model.save(tmp_path / "mine", overwrite=True)
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "irreplaceable"
+
+
+@pytest.mark.parametrize("ours", [FILES[:1], FILES[1:2], FILES], ids=["tensors", "config", "whole model"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_files_of_the_user_are_never_deleted(
+    model: ScGenePT, tmp_path: Path, ours: tuple[str, ...], overwrite: bool
+) -> None:
+    folder = model.save(tmp_path / "project")
+    for name in set(FILES) - set(ours):
+        (folder / name).unlink()
+    (folder / "data").mkdir()
+    (folder / "data" / "cells.h5ad").write_text("cells")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    named = r"would delete the rest \(data\): move" if ours == FILES else "not a model folder, having no .*genes.tsv"
+    with pytest.raises(CheckpointError, match=named):
+        model.save(folder, overwrite=overwrite)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_a_calibration_is_replaced_with_its_model(model: ScGenePT, tmp_path: Path) -> None:
+    folder = model.save(tmp_path / "tiny")
+    (folder / CALIBRATION).touch()
+    model.save(folder, overwrite=True)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
 
 
 def test_a_failed_save_leaves_nothing(model: ScGenePT, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

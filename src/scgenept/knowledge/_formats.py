@@ -61,7 +61,7 @@ def read_vectors(path: Path, *, key: str | None = None) -> Content:
         raise DataError(msg) from error
 
 
-def write_pair(source: KnowledgeSource, path: str | os.PathLike[str]) -> Path:
+def write_pair(source: KnowledgeSource, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
     """See :meth:`.KnowledgeSource.save`."""
     from safetensors.numpy import save
 
@@ -69,6 +69,7 @@ def write_pair(source: KnowledgeSource, path: str | os.PathLike[str]) -> Path:
     target = require_writable(path)
     if target.suffix.lower() != ".safetensors":
         target = target.with_name(f"{target.name}.safetensors")
+    _require_replaceable([target, target.with_suffix(".json")], overwrite=overwrite)
     about = {
         "format": _FORMAT,
         "name": source.name,
@@ -82,6 +83,31 @@ def write_pair(source: KnowledgeSource, path: str | os.PathLike[str]) -> Path:
         beside.write_text(text, encoding="utf-8")
         work.write_bytes(save({"vectors": np.ascontiguousarray(source.vectors)}, metadata={"format": _FORMAT}))
     return target
+
+
+def _require_replaceable(pair: Sequence[Path], *, overwrite: bool) -> None:
+    """Refuse to replace anything but files that :func:`write_pair` wrote."""
+    there = [path for path in pair if path.exists()]
+    if others := [path for path in there if not _is_ours(path)]:
+        msg = f"{listing(others)} exists and is no saved knowledge source: choose another path."
+    elif there and not overwrite:
+        msg = f"{listing(there)} exists: pass overwrite=True to replace the source in it, or choose another path."
+    else:
+        return
+    raise DataError(msg)
+
+
+def _is_ours(path: Path) -> bool:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        if path.suffix == ".json":
+            about = json.loads(path.read_text(encoding="utf-8"))
+            return isinstance(about, dict) and about.get("format") == _FORMAT
+        with safe_open(path, framework="np") as stream:
+            return (stream.metadata() or {}).get("format") == _FORMAT
+    except (OSError, ValueError, SafetensorError):
+        return False
 
 
 def _pickle(path: Path, _: str | None) -> Content:

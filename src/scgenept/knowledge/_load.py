@@ -27,7 +27,8 @@ def load(name: str | PathLike[str], *, key: str | None = None) -> KnowledgeSourc
         spellings (``go_c_gpt_concat``) are understood. Or a file: ``.safetensors`` as
         :meth:`.KnowledgeSource.save` writes it, or with one vector per gene; ``.pickle`` or ``.pkl`` with a dict of
         gene -> list of floats or float array, read without running anything in it; ``.h5ad`` with genes in rows;
-        ``.npz`` with ``names`` and ``vectors``; ``.parquet`` with a column or index of gene names, and numbers.
+        ``.npz`` with ``names`` and ``vectors``; ``.parquet`` with a column or index of gene names, and numbers. A file
+        that exists comes before a source of that name.
     key
         Which array of the file: an ``obsm`` of an h5ad (``X`` otherwise), an array of an npz, a column of a parquet
         that holds lists, a tensor.
@@ -62,9 +63,11 @@ def load(name: str | PathLike[str], *, key: str | None = None) -> KnowledgeSourc
     KnowledgeSource('mine', 2 genes x 2)
     """
     text = str(name)
+    path = Path(name).expanduser()
+    if path.suffix and path.is_file():  # also where it is called as a source is
+        return _from_file(path, key)
     if (known := known_as(text)) in catalog():
         return _named(known)
-    path = Path(name).expanduser()
     if not path.suffix and not path.exists():
         names = list(catalog())
         msg = (

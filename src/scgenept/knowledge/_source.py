@@ -147,24 +147,31 @@ class KnowledgeSource:
         """
         return fill(self, names, missing=missing, rule=rule, rng=rng)
 
-    def save(self, path: str | PathLike[str]) -> Path:
+    def save(self, path: str | PathLike[str], *, overwrite: bool = False) -> Path:
         """Write ``<path>.safetensors`` and, beside it, a ``.json`` with names, texts and provenance.
 
-        Nothing is pickled; each file appears whole or not at all, and the second names the hash of the first, so that
-        a pair that does not belong together is noticed when it is read.
+        Nothing is pickled; both files appear whole or neither does, and the second names the hash of the first, so
+        that a pair that does not belong together is noticed when it is read.
 
         Parameters
         ----------
         path
             With or without the suffix.
+        overwrite
+            Replace a source that was saved there; any other file is never replaced.
 
         Returns
         -------
         The ``.safetensors`` file, which :func:`scgenept.knowledge.load` reads.
+
+        Raises
+        ------
+        DataError
+            One of the two files exists and is not to be replaced.
         """
         from ._formats import write_pair
 
-        return write_pair(self, path)
+        return write_pair(self, path, overwrite=overwrite)
 
     def row(self, gene: str) -> int:
         """Return the row of a gene by its exact name.

@@ -229,8 +229,8 @@ def _leaked(baseline: Baseline, experiment: Experiment) -> list[str]:
     if not seen:
         return []
     word = (
-        f"{{who}} {{was}} fitted to {len(seen)} of the test perturbations: {listing(seen)}. Passed unfitted, a baseline "
-        "is fitted to the training perturbations only."
+        f"{{who}} {{was}} fitted to {len(seen)} of the test perturbations: {listing(seen)}. Passed unfitted, a "
+        "baseline is fitted to the training perturbations only."
     )
     return [word]
 

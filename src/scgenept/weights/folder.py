@@ -53,13 +53,8 @@ def save_folder(model: ScGenePT, path: str | Path, *, half: bool = False, overwr
     """Write a model folder; see :meth:`ScGenePT.save`."""
     require_path("path", path, what="the folder to make")
     folder = require_writable(path)
-    if folder.exists() and not (overwrite and is_folder(folder)):
-        msg = f"{folder} exists" + (
-            ": pass overwrite=True to replace the model in it."
-            if is_folder(folder)
-            else " and is not a model folder: choose another path."
-        )
-        raise CheckpointError(msg)
+    if folder.exists():
+        _require_replaceable(folder, overwrite=overwrite)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.network.state_dict().items()}
     if half:
         tensors = {name: tensor.half() for name, tensor in tensors.items()}
@@ -140,6 +135,22 @@ def export_original(model: ScGenePT, path: str | Path, *, form: KeyForm = "nativ
     with atomic_file(target) as work, work.open("wb") as stream:
         torch.save(state, stream)
     return target
+
+
+def _require_replaceable(folder: Path, *, overwrite: bool) -> None:
+    """Refuse to replace anything but a model folder that holds nothing else."""
+    if absent := [name for name in FILES if not (folder / name).is_file()]:
+        msg = f"{folder} exists and is not a model folder, having no {listing(absent)}: choose another path."
+    elif others := sorted({entry.name for entry in folder.iterdir()} - {*FILES, CALIBRATION}):
+        msg = (
+            f"{folder} holds more than a model, and replacing it would delete the rest ({listing(others)}): move that "
+            "elsewhere, or choose another path."
+        )
+    elif not overwrite:
+        msg = f"{folder} exists: pass overwrite=True to replace the model in it."
+    else:
+        return
+    raise CheckpointError(msg)
 
 
 def _card_text(card: Card) -> str:

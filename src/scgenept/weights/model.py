@@ -115,11 +115,16 @@ class ScGenePT:
         half
             Store float16: half the size, about three decimal digits.
         overwrite
-            Replace a model folder that is there; anything else there is never replaced.
+            Replace a model folder that is there, calibrated or not; one that holds anything else is never replaced.
 
         Returns
         -------
         The folder.
+
+        Raises
+        ------
+        CheckpointError
+            Something is there that is not to be replaced; the message names it.
         """
         from .folder import save_folder
 

@@ -12,11 +12,8 @@ import pandas as pd
 from scipy import sparse
 
 from ..._errors import DataError, UnknownNameError, listing, near_names
-<<<<<<< HEAD
-from ...genes.matching import measured_as
-=======
 from ..._random import generator_of
->>>>>>> messages
+from ...genes.matching import measured_as
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
