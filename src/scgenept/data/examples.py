@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from .pairs import Pairs
     from .setup import Setup
+
+_ROWS: Final = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,8 +129,13 @@ def _split_column(adata: AnnData) -> np.ndarray:
 
 
 def _mean(values: sp.csr_matrix, rows: np.ndarray) -> np.ndarray:
-    mean: np.ndarray = np.asarray(values[rows].mean(axis=0, dtype=np.float64)).ravel()
-    return mean
+    """Return the mean of some cells, (genes,), float64, some thousand cells at a time."""
+    total = np.zeros(values.shape[1])
+    for start in range(0, len(rows), _ROWS):
+        # scipy adds up float32 in float32, whatever dtype its mean is asked for.
+        block = values[rows[start : start + _ROWS]].astype(np.float64)
+        total += np.asarray(block.sum(axis=0)).ravel()
+    return total / len(rows)
 
 
 def _control_means(
