@@ -14,6 +14,7 @@ from .contexts import context_codes
 from .control_cells import resolve_controls
 from .pairs import csr_expression, pairs_from_adata
 from .records import read_record, split_key
+from .select import control_mask
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -75,7 +76,7 @@ def examples_from_adata(
     Raises
     ------
     DataError
-        There is no split, nobody is in its training part, or control cells are missing.
+        There is no split, nobody is in its training part, or control cells are missing or not known.
     """
     split = _split_column(adata)
     values = csr_expression(adata, layer)
@@ -84,7 +85,7 @@ def examples_from_adata(
     contexts = context_codes(adata, by or None)[0]
     partners = resolve_controls(adata) if paired and pairing is not None else None
     labels = adata.obs[setup.perturbation_key].astype(str).to_numpy()
-    is_control = adata.obs[setup.is_control_key].to_numpy(dtype=bool)
+    is_control = control_mask(adata, setup)
     parts = {part: sorted(set(labels[(split == part) & ~is_control])) for part in ("train", "val", "test")}
 
     def pairs(part: str, *, with_controls: bool = False) -> Pairs:

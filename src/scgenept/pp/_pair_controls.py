@@ -16,6 +16,7 @@ from ..data.columns import require_free_columns
 from ..data.contexts import context_codes
 from ..data.control_cells import draw_controls
 from ..data.records import check_records_writable, read_record, write_record
+from ..data.select import control_mask
 from ..data.setup import read_setup
 
 if TYPE_CHECKING:
@@ -66,8 +67,9 @@ def pair_controls(
     Raises
     ------
     DataError
-        If there is no setup, no control cell or no perturbed cell, in all or in a group; if ``by`` is no column or has
-        missing values; if ``obs_names`` are not unique. ``adata`` is then as it was.
+        If there is no setup; if it is not known of each cell whether it is a control; if there is no control cell or
+        no perturbed cell, in all or in a group; if ``by`` is no column or has missing values; if ``obs_names`` are not
+        unique. ``adata`` is then as it was.
     KeyTakenError
         If ``obs["control_cell"]`` holds something else.
 
@@ -90,7 +92,7 @@ def pair_controls(
         twice = adata.obs_names[adata.obs_names.duplicated()].unique()
         msg = f"{len(twice):,} obs_names are not unique: {listing(twice)}. Run adata.obs_names_make_unique() first."
         raise DataError(msg)
-    is_control = adata.obs[setup.is_control_key].to_numpy(dtype=bool)
+    is_control = control_mask(adata, setup)
     codes, names = context_codes(adata, by)
     columns = [by] if isinstance(by, str) else list(by or ())
     positions = draw_controls(is_control, codes, names, by=columns, rng=rng)
