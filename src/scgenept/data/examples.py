@@ -12,7 +12,7 @@ from .. import _keys
 from .._errors import DataError, listing
 from .contexts import context_codes
 from .control_cells import resolve_controls
-from .pairs import csr_expression, pairs_from_adata
+from .pairs import DRAWN, csr_expression, pairs_from_adata
 from .records import read_record, split_key
 from .select import control_mask
 
@@ -76,16 +76,17 @@ def examples_from_adata(
     Raises
     ------
     DataError
-        There is no split, nobody is in its training part, or control cells are missing or not known.
+        There is no split, nobody is in its training part, control cells are missing or not known, or cells are paired
+        with others than control cells.
     """
     split = _split_column(adata)
     values = csr_expression(adata, layer)
     pairing = read_record(adata, _keys.PAIRS)
     by = [name for name in str((pairing or {}).get("by", "")).split("|") if name]
     contexts = context_codes(adata, by or None)[0]
-    partners = resolve_controls(adata) if paired and pairing is not None else None
     labels = adata.obs[setup.perturbation_key].astype(str).to_numpy()
     is_control = control_mask(adata, setup)
+    partners = _partners(adata, is_control) if paired and pairing is not None else None
     parts = {part: sorted(set(labels[(split == part) & ~is_control])) for part in ("train", "val", "test")}
 
     def pairs(part: str, *, with_controls: bool = False) -> Pairs:
@@ -127,6 +128,19 @@ def _split_column(adata: AnnData) -> np.ndarray:
         msg = f"obs[{key!r}] names no cell 'train'; it holds: {listing(sorted(set(split)))}."
         raise DataError(msg)
     return split
+
+
+def _partners(adata: AnnData, is_control: np.ndarray) -> np.ndarray:
+    """Return the control that each cell is paired with, (cells,); refuse pairs of an earlier setup."""
+    partners = resolve_controls(adata)
+    named = partners[partners != DRAWN]
+    if len(odd := np.unique(named[~is_control[named]])):
+        msg = (
+            f"{len(odd):,} cells that obs[{_keys.CONTROL_CELL!r}] names are no control cells: "
+            f"{listing(adata.obs_names[odd])}. Pair anew: scgenept.pp.pair_controls(adata)."
+        )
+        raise DataError(msg)
+    return partners
 
 
 def _mean(values: sp.csr_matrix, rows: np.ndarray) -> np.ndarray:
