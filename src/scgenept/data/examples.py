@@ -17,6 +17,8 @@ from .records import read_record, split_key
 from .select import control_mask
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     import scipy.sparse as sp
     from anndata import AnnData
 
@@ -43,7 +45,8 @@ class Examples:
     training_change
         Mean over training perturbations of the change over the mean control cell of each context, (genes,), likewise.
     digest
-        SHA-256 over genes, values, labels and split: what a run must agree on to be resumed.
+        SHA-256 over genes, values, labels, split, control cells, contexts and pairs: what a run must agree on to be
+        resumed. The same for any storage of the values.
     """
 
     train: Pairs
@@ -111,7 +114,7 @@ def examples_from_adata(
         control_mean=_mean(values, np.flatnonzero(is_control)),
         training_mean=means.mean(axis=0),
         training_change=(means - own_controls).mean(axis=0),
-        digest=_digest(adata, values, labels, split),
+        digest=_digest(values, [adata.var_names, labels, split], [is_control, contexts, partners]),
     )
 
 
@@ -164,10 +167,15 @@ def _control_means(
     return weighted
 
 
-def _digest(adata: AnnData, values: sp.csr_matrix, labels: np.ndarray, split: np.ndarray) -> str:
+def _digest(values: sp.csr_matrix, names: Sequence[Iterable[str]], codes: Sequence[np.ndarray | None]) -> str:
     digest = hashlib.sha256()
-    for text in ("\n".join(map(str, adata.var_names)), "\n".join(labels), "\n".join(split)):
-        digest.update(text.encode())
-    for array in (values.indptr, values.indices, values.data):
-        digest.update(np.ascontiguousarray(array, dtype=array.dtype if array is values.data else np.int64).tobytes())
+    for column in names:
+        digest.update("\n".join(map(str, column)).encode())
+    for numbers in codes:
+        digest.update(b"none" if numbers is None else numbers.astype(np.int64).tobytes())
+    for start in range(0, values.shape[0], _ROWS):
+        block = values[start : start + _ROWS].copy()
+        block.eliminate_zeros()
+        for array in (block.indptr.astype(np.int64), block.indices.astype(np.int64), block.data):
+            digest.update(array.tobytes())
     return digest.hexdigest()
