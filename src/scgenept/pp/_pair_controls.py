@@ -68,8 +68,8 @@ def pair_controls(
     ------
     DataError
         If there is no setup; if it is not known of each cell whether it is a control; if there is no control cell or
-        no perturbed cell, in all or in a group; if ``by`` is no column or has missing values; if ``obs_names`` are not
-        unique. ``adata`` is then as it was.
+        no perturbed cell, in all or in a group; if ``by`` is no column, has missing values or a ``|`` in its name; if
+        ``obs_names`` are not unique. ``adata`` is then as it was.
     KeyTakenError
         If ``obs["control_cell"]`` holds something else.
 
@@ -95,6 +95,9 @@ def pair_controls(
     is_control = control_mask(adata, setup)
     codes, names = context_codes(adata, by)
     columns = [by] if isinstance(by, str) else list(by or ())
+    if odd := [name for name in columns if "|" in str(name)]:
+        msg = f"by= names obs[{odd[0]!r}], and '|' separates names in the record of the pairs: rename the column."
+        raise DataError(msg)
     positions = draw_controls(is_control, codes, names, by=columns, rng=rng)
     used, number = np.unique(positions[~is_control], return_inverse=True)
     of_cell = np.full(adata.n_obs, -1, dtype=np.int64)
