@@ -21,7 +21,14 @@ from ..training.hardware import Hardware
 from ..training.plan import TrainingPlan
 from ..training.run_folder import RunFolder
 from ..weights.initial import Architecture
-from ._start import Wish, load_start, require_known_targets, require_same_modality, starting_model
+from ._start import (
+    Wish,
+    load_start,
+    require_known_targets,
+    require_same_modality,
+    starting_model,
+    warn_of_split_cells,
+)
 
 if TYPE_CHECKING:
     import os
@@ -118,6 +125,11 @@ def finetune(  # noqa: PLR0913  (each is a choice of its own; recipe, sizes and 
     TrainingError
         The loss is not finite; ``out`` holds something else, another run, or is in use; the disk is full.
 
+    Warns
+    -----
+    UserWarning
+        Perturbations have cells in training and in the test; training was stopped by Ctrl-C.
+
     Examples
     --------
     >>> import scgenept as sgp
@@ -146,6 +158,7 @@ def finetune(  # noqa: PLR0913  (each is a choice of its own; recipe, sizes and 
     examples = examples_from_adata(
         adata, setup, layer=layer, with_controls=plan.control_examples, paired=plan.controls == "frozen"
     )
+    warn_of_split_cells(adata, examples)
     start = load_start(init)
     require_same_modality(start, setup, mix=mix_modalities)
     wish = Wish(variant, language, architecture or Architecture(), rule="v1" if plan.reproduce == "v1" else "alias")
