@@ -45,6 +45,25 @@ def test_log_normalise(storage: str, dtype: Any, tmp_path: Path, monkeypatch: py
         np.testing.assert_allclose(row, [np.log(1 + 1e4 * value / total) for value in cell], rtol=2e-7)
 
 
+@pytest.mark.parametrize("kind", [sp.csr_matrix, sp.csr_array, sp.csc_matrix, sp.coo_matrix])
+def test_a_value_in_several_entries_is_their_sum(kind: Any) -> None:
+    raw = counts()
+    cells, genes = np.nonzero(raw)
+    largest = np.ceil(raw[cells, genes] / 2)
+    halves = np.concatenate([raw[cells, genes] - largest, largest]).astype(np.float32)
+    at = (np.concatenate([cells, cells]), np.concatenate([genes, genes]))
+    if kind is sp.coo_matrix:
+        values = kind((halves, at), shape=raw.shape)
+    else:  # row by row or column by column, as the format wants it, in entries that stay apart
+        major, minor = (at[1], at[0]) if kind is sp.csc_matrix else at
+        order = np.argsort(major, kind="stable")
+        starts = np.searchsorted(major[order], np.arange(raw.shape[kind is sp.csc_matrix] + 1))
+        values = kind((halves[order], minor[order], starts), shape=raw.shape)
+    n_entries = values.nnz
+    np.testing.assert_allclose(dense(log_normalise(values)), log_normalise(raw), rtol=2e-7)
+    assert values.nnz == n_entries, "the user's matrix stays as it was"
+
+
 def test_it_is_scanpys() -> None:
     adata = ad.AnnData(sp.csr_matrix(counts()[:7]))
     ours = log_normalise(adata.X)

@@ -170,6 +170,13 @@ def test_wrong_columns() -> None:
         sgp.pp.pair_controls(adata, by=["batch", "line"])
 
 
+def test_a_column_whose_name_would_read_as_two() -> None:
+    adata = cells()
+    adata.obs["batch|line"] = adata.obs["batch"]
+    with unchanged(adata), pytest.raises(DataError, match=r"names obs\['batch\|line'\].*rename the column"):
+        sgp.pp.pair_controls(adata, by="batch|line")
+
+
 def test_names_that_are_not_unique() -> None:
     adata = cells()
     adata.obs_names = [f"cell{i // 2}" for i in range(60)]

@@ -242,6 +242,28 @@ def test_unknown_targets_are_refused_together() -> None:
         train(adata, init=start, architecture=None)
 
 
+def test_two_names_of_one_gene_are_learned_from() -> None:
+    adata = cells()
+    start = pretrained(adata)
+    start = ScGenePT(start.network, start.vocabulary, replace(start.card, token_mapping="alias"))
+    assert "MAP2K6" in start.vocabulary
+    labels = adata.obs["perturbation"].astype(str)
+    is_old = (labels == "MAP2K6") & (np.arange(adata.n_obs) % 2 == 0)
+    others = start.gene_set(["MAP2K6", "PRKMK6"]).matches
+    assert others.matched == ("MAP2K6", None)
+    adata.obs["perturbation"] = labels.where(~is_old, "PRKMK6")
+    model = train(adata, init=start, architecture=None)
+    assert {"MAP2K6", "PRKMK6"} <= set(model.card.training["train"])
+
+
+def test_cells_of_one_perturbation_in_training_and_test() -> None:
+    adata = cells()
+    rows = np.flatnonzero(adata.obs["perturbation"] == "KLF1")
+    adata.obs.loc[adata.obs_names[rows[::3]], "split"] = "test"
+    with pytest.warns(UserWarning, match=r"1 perturb.* in 'train' and in 'test' of obs\['split'\] \(KLF1\)"):
+        train(adata)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from safetensors import SafetensorError
 
+import scgenept as sgp
 from scgenept._errors import TrainingError
 from scgenept.training import run_folder, state
 from scgenept.training.state import load_state, save_state
@@ -115,6 +116,11 @@ def test_another_run_in_the_folder(unbroken: Path, tmp_path: Path) -> None:
     other_genes = interrupted.cells()[:, 1:].copy()
     with pytest.raises(TrainingError, match="another data, network"):
         interrupted.train(unbroken, resume=True, adata=other_genes)
+    in_batches = interrupted.cells()
+    in_batches.obs["batch"] = ["one", "two"] * 30
+    sgp.pp.pair_controls(in_batches, by="batch")
+    with pytest.raises(TrainingError, match="another data, so it"):
+        interrupted.train(unbroken, resume=True, adata=in_batches)
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(TrainingError, match=r"holds other files \(notes.txt\)"):
         interrupted.train(tmp_path)

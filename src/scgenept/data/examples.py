@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -12,15 +12,20 @@ from .. import _keys
 from .._errors import DataError, listing
 from .contexts import context_codes
 from .control_cells import resolve_controls
-from .pairs import csr_expression, pairs_from_adata
+from .pairs import DRAWN, csr_expression, pairs_from_adata
 from .records import read_record, split_key
+from .select import control_mask
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     import scipy.sparse as sp
     from anndata import AnnData
 
     from .pairs import Pairs
     from .setup import Setup
+
+_ROWS: Final = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +45,8 @@ class Examples:
     training_change
         Mean over training perturbations of the change over the mean control cell of each context, (genes,), likewise.
     digest
-        SHA-256 over genes, values, labels and split: what a run must agree on to be resumed.
+        SHA-256 over genes, values, labels, split, control cells, contexts and pairs: what a run must agree on to be
+        resumed. The same for any storage of the values.
     """
 
     train: Pairs
@@ -73,16 +79,17 @@ def examples_from_adata(
     Raises
     ------
     DataError
-        There is no split, nobody is in its training part, or control cells are missing.
+        There is no split, nobody is in its training part, control cells are missing or not known, or cells are paired
+        with others than control cells.
     """
     split = _split_column(adata)
     values = csr_expression(adata, layer)
     pairing = read_record(adata, _keys.PAIRS)
     by = [name for name in str((pairing or {}).get("by", "")).split("|") if name]
     contexts = context_codes(adata, by or None)[0]
-    partners = resolve_controls(adata) if paired and pairing is not None else None
     labels = adata.obs[setup.perturbation_key].astype(str).to_numpy()
-    is_control = adata.obs[setup.is_control_key].to_numpy(dtype=bool)
+    is_control = control_mask(adata, setup)
+    partners = _partners(adata, is_control) if paired and pairing is not None else None
     parts = {part: sorted(set(labels[(split == part) & ~is_control])) for part in ("train", "val", "test")}
 
     def pairs(part: str, *, with_controls: bool = False) -> Pairs:
@@ -107,7 +114,7 @@ def examples_from_adata(
         control_mean=_mean(values, np.flatnonzero(is_control)),
         training_mean=means.mean(axis=0),
         training_change=(means - own_controls).mean(axis=0),
-        digest=_digest(adata, values, labels, split),
+        digest=_digest(values, [adata.var_names, labels, split], [is_control, contexts, partners]),
     )
 
 
@@ -126,9 +133,27 @@ def _split_column(adata: AnnData) -> np.ndarray:
     return split
 
 
+def _partners(adata: AnnData, is_control: np.ndarray) -> np.ndarray:
+    """Return the control that each cell is paired with, (cells,); refuse pairs of an earlier setup."""
+    partners = resolve_controls(adata)
+    named = partners[partners != DRAWN]
+    if len(odd := np.unique(named[~is_control[named]])):
+        msg = (
+            f"{len(odd):,} cells that obs[{_keys.CONTROL_CELL!r}] names are no control cells: "
+            f"{listing(adata.obs_names[odd])}. Pair anew: scgenept.pp.pair_controls(adata)."
+        )
+        raise DataError(msg)
+    return partners
+
+
 def _mean(values: sp.csr_matrix, rows: np.ndarray) -> np.ndarray:
-    mean: np.ndarray = np.asarray(values[rows].mean(axis=0, dtype=np.float64)).ravel()
-    return mean
+    """Return the mean of some cells, (genes,), float64, some thousand cells at a time."""
+    total = np.zeros(values.shape[1])
+    for start in range(0, len(rows), _ROWS):
+        # scipy adds up float32 in float32, whatever dtype its mean is asked for.
+        block = values[rows[start : start + _ROWS]].astype(np.float64)
+        total += np.asarray(block.sum(axis=0)).ravel()
+    return total / len(rows)
 
 
 def _control_means(
@@ -142,10 +167,15 @@ def _control_means(
     return weighted
 
 
-def _digest(adata: AnnData, values: sp.csr_matrix, labels: np.ndarray, split: np.ndarray) -> str:
+def _digest(values: sp.csr_matrix, names: Sequence[Iterable[str]], codes: Sequence[np.ndarray | None]) -> str:
     digest = hashlib.sha256()
-    for text in ("\n".join(map(str, adata.var_names)), "\n".join(labels), "\n".join(split)):
-        digest.update(text.encode())
-    for array in (values.indptr, values.indices, values.data):
-        digest.update(np.ascontiguousarray(array, dtype=array.dtype if array is values.data else np.int64).tobytes())
+    for column in names:
+        digest.update("\n".join(map(str, column)).encode())
+    for numbers in codes:
+        digest.update(b"none" if numbers is None else numbers.astype(np.int64).tobytes())
+    for start in range(0, values.shape[0], _ROWS):
+        block = values[start : start + _ROWS].copy()
+        block.eliminate_zeros()
+        for array in (block.indptr.astype(np.int64), block.indices.astype(np.int64), block.data):
+            digest.update(array.tobytes())
     return digest.hexdigest()

@@ -40,10 +40,17 @@ def expression(adata: AnnData, layer: str | None = None) -> Any:
 
 
 def as_float32(values: Any) -> Any:
-    """Return values in memory as float32: csr from any sparse storage, numpy from any dense one."""
+    """Return values in memory as float32: csr from any sparse storage, numpy from any dense one.
+
+    No value of a csr is in several entries, and those of a cell are in the order of genes.
+    """
     loaded = values if sp.issparse(values) or isinstance(values, np.ndarray) else values[:]
     if sp.issparse(loaded):
-        return loaded.tocsr().astype(np.float32, copy=False)
+        rows = loaded.tocsr().astype(np.float32, copy=False)
+        if not rows.has_canonical_format:
+            rows = rows.copy()
+            rows.sum_duplicates()
+        return rows
     return np.asarray(loaded, dtype=np.float32)
 
 

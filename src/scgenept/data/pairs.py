@@ -12,6 +12,7 @@ from .. import _keys
 from .._errors import DataError
 from ..perturbation import Perturbation
 from .expression import as_float32, expression
+from .select import control_mask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -181,7 +182,7 @@ def pairs_from_adata(
         There are no control cells or no perturbed cells, or a context has no control cell.
     """
     labels = adata.obs[setup.perturbation_key].astype(str).to_numpy()
-    is_control = adata.obs[setup.is_control_key].to_numpy(dtype=bool)
+    is_control = control_mask(adata, setup)
     rows = np.flatnonzero(~is_control if cells is None else cells & ~is_control)
     wanted, own = np.unique(labels[rows], return_inverse=True)
     if not len(rows) or not is_control.any():

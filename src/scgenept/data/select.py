@@ -70,7 +70,7 @@ def input_rows(
     if obs_mask is not None:
         mask, what = _mask(adata, obs_mask), "cells selected by obs_mask"
     elif setup is not None:
-        mask, what = _control_mask(adata, setup), "control cells"
+        mask, what = control_mask(adata, setup), "control cells"
     else:
         mask, what = np.ones(adata.n_obs, dtype=bool), "cells"
         _warn_of_labels(adata)
@@ -120,12 +120,19 @@ def row_reader(adata: AnnData, rows: np.ndarray, layer: str | None) -> Callable[
     return read
 
 
-def _control_mask(adata: AnnData, setup: Setup) -> np.ndarray:
+def control_mask(adata: AnnData, setup: Setup) -> np.ndarray:
+    """Return which cells are control cells, (cells,), bool.
+
+    Raises
+    ------
+    DataError
+        The column holds something else than True and False, as it does for cells that were added after the setup.
+    """
     column = adata.obs[setup.is_control_key]
     if (missing := int(column.isna().sum())) or not pd.api.types.is_bool_dtype(column):
         msg = (
             f"obs[{setup.is_control_key!r}] should be True or False for each cell; it is {column.dtype} with "
-            f"{missing:,} missing. Run scgenept.pp.setup_perturbations again, or choose cells with obs_mask=."
+            f"{missing:,} missing. Run scgenept.pp.setup_perturbations again."
         )
         raise DataError(msg)
     mask: np.ndarray = column.to_numpy(dtype=bool)

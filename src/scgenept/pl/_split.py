@@ -12,6 +12,7 @@ from matplotlib.patches import Patch, Rectangle
 from .. import _keys, get
 from .._errors import DataError
 from ..data.records import read_record, split_key
+from ..data.select import control_mask
 from ..data.splits.parts import PARTS, SUBGROUPS
 from . import _style as style
 from ._docs import describe_figure
@@ -151,7 +152,7 @@ def _rows(table: pd.DataFrame) -> pd.DataFrame:
 
 def _controls(adata: AnnData) -> dict[str, int]:
     """Return part -> number of control cells."""
-    is_control = adata.obs[get.setup(adata).is_control_key].to_numpy(dtype=bool)
+    is_control = control_mask(adata, get.setup(adata))
     parts = adata.obs[split_key(adata)].astype(object)[is_control]
     named = [part if part in PARTS else _NO_PART for part in parts]
     return {part: named.count(part) for part in (*PARTS, _NO_PART) if part in named}

@@ -17,6 +17,7 @@ from ..data.columns import require_free_columns
 from ..data.contexts import context_codes
 from ..data.control_cells import draw_controls
 from ..data.records import check_records_writable, read_record, write_record
+from ..data.select import control_mask
 from ..data.setup import read_setup
 
 if TYPE_CHECKING:
@@ -67,8 +68,9 @@ def pair_controls(
     Raises
     ------
     DataError
-        If there is no setup, no control cell or no perturbed cell, in all or in a group; if ``by`` is no column or has
-        missing values; if ``obs_names`` are not unique. ``adata`` is then as it was.
+        If there is no setup; if it is not known of each cell whether it is a control; if there is no control cell or
+        no perturbed cell, in all or in a group; if ``by`` is no column, has missing values or a ``|`` in its name; if
+        ``obs_names`` are not unique. ``adata`` is then as it was.
     KeyTakenError
         If ``obs["control_cell"]`` holds something else.
 
@@ -92,9 +94,12 @@ def pair_controls(
         twice = adata.obs_names[adata.obs_names.duplicated()].unique()
         msg = f"{len(twice):,} obs_names are not unique: {listing(twice)}. Run adata.obs_names_make_unique() first."
         raise DataError(msg)
-    is_control = adata.obs[setup.is_control_key].to_numpy(dtype=bool)
+    is_control = control_mask(adata, setup)
     codes, names = context_codes(adata, by)
     columns = [by] if isinstance(by, str) else list(by or ())
+    if odd := [name for name in columns if "|" in str(name)]:
+        msg = f"by= names obs[{odd[0]!r}], and '|' separates names in the record of the pairs: rename the column."
+        raise DataError(msg)
     positions = draw_controls(is_control, codes, names, by=columns, rng=generator)
     used, number = np.unique(positions[~is_control], return_inverse=True)
     of_cell = np.full(adata.n_obs, -1, dtype=np.int64)

@@ -22,7 +22,14 @@ from ..training.hardware import Hardware
 from ..training.plan import TrainingPlan
 from ..training.run_folder import RunFolder, require_run_folder
 from ..weights.initial import Architecture
-from ._start import Wish, load_start, require_known_targets, require_same_modality, starting_model
+from ._start import (
+    Wish,
+    load_start,
+    require_known_targets,
+    require_same_modality,
+    starting_model,
+    warn_of_split_cells,
+)
 
 if TYPE_CHECKING:
     import os
@@ -121,6 +128,11 @@ def finetune(  # noqa: PLR0913  (each is a choice of its own; recipe, sizes and 
     WriteError
         ``out`` is no place that one can write to.
 
+    Warns
+    -----
+    UserWarning
+        Perturbations have cells in training and in the test; training was stopped by Ctrl-C.
+
     Examples
     --------
     >>> import scgenept as sgp
@@ -152,6 +164,7 @@ def finetune(  # noqa: PLR0913  (each is a choice of its own; recipe, sizes and 
     examples = examples_from_adata(
         adata, setup, layer=layer, with_controls=plan.control_examples, paired=plan.controls == "frozen"
     )
+    warn_of_split_cells(adata, examples)
     start = load_start(init)
     require_same_modality(start, setup, mix=mix_modalities)
     wish = Wish(variant, language, architecture or Architecture(), rule="v1" if plan.reproduce == "v1" else "alias")

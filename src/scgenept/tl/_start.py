@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from .._errors import DataError, UnknownGeneError, UnknownNameError, listing, near_names
 from .._logging import logger
+from ..data.records import split_key
 from ..genes.vocabulary import SPECIALS, Vocabulary
 from ..knowledge import KnowledgeSource, load
 from ..nn import VARIANTS
@@ -19,6 +21,8 @@ from ..weights.model import ScGenePT
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
+
+    from anndata import AnnData
 
     from ..data.examples import Examples
     from ..data.pairs import Pairs
@@ -143,6 +147,8 @@ def require_known_targets(model: ScGenePT, examples: Examples) -> None:
     matched = model.gene_set(targets).matches.matched
     measured = set(examples.train.genes) if model.card.token_mapping == "v1" else set()
     unknown = [gene for gene, match in zip(targets, matched, strict=True) if match is None and gene not in measured]
+    # Two names of one gene are ambiguous together, and each of them clear in a perturbation of its own.
+    unknown = [gene for gene in unknown if not model.gene_set([gene]).matches.n_matched]
     if unknown:
         n_cells = sum(_n_cells_of(part, set(unknown)) for part in pairs)
         msg = (
@@ -151,6 +157,17 @@ def require_known_targets(model: ScGenePT, examples: Examples) -> None:
             "in the labels, or leave these cells out."
         )
         raise UnknownGeneError(msg)
+
+
+def warn_of_split_cells(adata: AnnData, examples: Examples) -> None:
+    """Warn where cells, not perturbations, are split, so that the test is of what was trained on."""
+    if both := [name for name in examples.parts["train"] if name in examples.parts["test"]]:
+        msg = (
+            f"{len(both)} perturbations have cells in 'train' and in 'test' of obs[{split_key(adata)!r}] "
+            f"({listing(both)}): no score on them says how new perturbations are predicted. Split by perturbation: "
+            "scgenept.pp.split(adata)."
+        )
+        warnings.warn(msg, UserWarning, stacklevel=3)
 
 
 def _n_cells_of(pairs: Pairs, genes: set[str]) -> int:

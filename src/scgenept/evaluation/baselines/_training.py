@@ -12,7 +12,7 @@ import pandas as pd
 from ... import _keys
 from ..._errors import DataError, listing
 from ...data.records import split_key
-from ...data.select import require_log_expression
+from ...data.select import control_mask, require_log_expression
 from ...data.setup import read_setup
 from ...perturbation import Perturbation
 from ..pseudobulk import pseudobulk
@@ -158,10 +158,10 @@ def training_rows(adata: AnnData) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.
     Raises
     ------
     DataError
-        There is no setup, or no control cell.
+        There is no setup, no control cell, or it is not known which they are.
     """
     setup = read_setup(adata)
-    is_control = adata.obs[setup.is_control_key].to_numpy(dtype=bool)
+    is_control = control_mask(adata, setup)
     in_training = np.ones(adata.n_obs, dtype=bool)
     if (key := split_key(adata)) in adata.obs:
         in_training = (adata.obs[key].astype(object) == "train").to_numpy(dtype=bool)
