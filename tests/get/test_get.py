@@ -91,6 +91,30 @@ def test_changes_over_scaled_expression_are_refused() -> None:
             read(adata, "GENE03")
 
 
+@pytest.mark.parametrize("layer", ["X", "log"])
+def test_the_layer_that_a_prediction_started_from_is_read_again(layer: str) -> None:
+    adata = cells()
+    adata.layers[layer] = adata.X.copy()
+    adata.X = adata.X * 0.5
+    sgp.tl.predict_perturbation(adata, "GENE03", model=small_model(), engine=ENGINE, layer=layer)
+    response = sgp.get.predicted(adata, "GENE03")
+    np.testing.assert_array_equal(response.layers["control"].toarray(), adata.layers[layer].toarray())
+    del adata.layers[layer]
+    if layer == "X":  # a record of an early version may mean adata.X by it
+        np.testing.assert_array_equal(sgp.get.predicted(adata, "GENE03").layers["control"].toarray(), adata.X.toarray())
+    else:
+        with pytest.raises(DataError, match="There is no layer 'log'"):
+            sgp.get.predicted(adata, "GENE03")
+
+
+def test_a_layer_called_x_is_not_the_x_that_a_prediction_started_from() -> None:
+    adata = cells()
+    adata.layers["X"] = adata.X * 0.5
+    sgp.tl.predict_perturbation(adata, "GENE03", model=small_model(), engine=ENGINE)
+    response = sgp.get.predicted(adata, "GENE03")
+    np.testing.assert_array_equal(response.layers["control"].toarray(), adata.X.toarray())
+
+
 def test_a_prediction_that_concat_took_the_record_of() -> None:
     adata = with_controls()
     sgp.tl.predict_perturbation(adata, "GENE05+GENE03", model=small_model(), engine=ENGINE)

@@ -9,6 +9,7 @@ import numpy as np
 from .. import _keys
 from .._errors import DataError, UnknownNameError, listing, near_names
 from ..data.checks import describe_scale, require_anndata, summarise
+from ..data.expression import expression
 from ..data.lost import require_identity, why_missing
 from ..data.write import predictions
 from ..perturbation import Perturbation
@@ -42,7 +43,7 @@ def predicted(adata: AnnData, key: str) -> AnnData:
     UnknownNameError
         There is no such prediction.
     DataError
-        The expression that the prediction started from was scaled or replaced since.
+        The expression that the prediction started from was scaled, replaced or deleted since.
 
     Examples
     --------
@@ -59,9 +60,9 @@ def predicted(adata: AnnData, key: str) -> AnnData:
     key, found = find_prediction(adata, key)
     rows = predicted_rows(adata, key)
     cells = adata[rows]
-    source = found["input_layer"]
-    control = cells.X if source == "X" else cells.layers[source]
-    _require_log_expression(control, source)
+    layer = input_layer(adata, found)
+    control = expression(cells, layer)
+    _require_log_expression(control, "X" if layer is None else f"layers[{layer!r}]")
     obsm_key, varm_key = _keys.embedding_obsm(key), _keys.interval_varm(key)
     has_interval = _keys.INTERVAL_SOURCE in found and varm_key in adata.varm
     return ad.AnnData(
@@ -75,13 +76,18 @@ def predicted(adata: AnnData, key: str) -> AnnData:
     )
 
 
-def _require_log_expression(control: Any, source: str) -> None:
+def input_layer(adata: AnnData, record: Mapping[str, Any]) -> str | None:
+    """Return the layer that a prediction started from; ``None`` for ``X``, which records of early versions call so."""
+    layer = str(record[_keys.INPUT_LAYER])
+    return None if not layer or (layer == "X" and layer not in adata.layers) else layer
+
+
+def _require_log_expression(control: Any, where: str) -> None:
     """Refuse a control that is no longer what was predicted from: every change over it would be wrong."""
     if not control.shape[0] or summarise(control).maximum <= 0:
         return
     scale, finding = describe_scale(control)
     if scale != "log1p":
-        where = "X" if source == "X" else f"layers[{source!r}]"
         msg = (
             f"{where} is no longer the log1p expression that the prediction started from ({finding}), so changes over "
             "it mean nothing. Scale a copy, or get the predictions first."

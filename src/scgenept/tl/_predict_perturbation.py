@@ -222,7 +222,7 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
         "cell_type": loaded.card.cell_type,
         "weight_hash": ", ".join(member.weight_hash for member in members),
         "n_cells": len(rows),
-        "input_layer": layer or "X",
+        _keys.INPUT_LAYER: layer or "",
         "simulated": bool(data.obs[_keys.SIMULATED].iloc[rows].any()) if _keys.SIMULATED in data.obs else False,
         "version": VERSION,
         "seed": rng if isinstance(rng, int) else "numpy Generator",
