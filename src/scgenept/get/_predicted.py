@@ -17,6 +17,7 @@ from ..perturbation import Perturbation
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import pandas as pd
     from anndata import AnnData
 
 
@@ -43,7 +44,8 @@ def predicted(adata: AnnData, key: str) -> AnnData:
     UnknownNameError
         There is no such prediction.
     DataError
-        The expression that the prediction started from was scaled, replaced or deleted since.
+        The expression that the prediction started from was scaled, replaced or deleted since. Some cells have no
+        prediction of some genes.
 
     Examples
     --------
@@ -60,13 +62,15 @@ def predicted(adata: AnnData, key: str) -> AnnData:
     key, found = find_prediction(adata, key)
     rows = predicted_rows(adata, key)
     cells = adata[rows]
+    values = np.array(cells.layers[key])
+    _require_all_genes(key, values, cells.var_names)
     layer = input_layer(adata, found)
     control = expression(cells, layer)
     _require_log_expression(control, "X" if layer is None else f"layers[{layer!r}]")
     obsm_key, varm_key = _keys.embedding_obsm(key), _keys.interval_varm(key)
     has_interval = _keys.INTERVAL_SOURCE in found and varm_key in adata.varm
     return ad.AnnData(
-        X=np.array(cells.layers[key]),
+        X=values,
         obs=cells.obs.copy(),
         var=cells.var.copy(),
         obsm={obsm_key: np.array(cells.obsm[obsm_key])} if obsm_key in cells.obsm else {},
@@ -91,6 +95,19 @@ def _require_log_expression(control: Any, where: str) -> None:
         msg = (
             f"{where} is no longer the log1p expression that the prediction started from ({finding}), so changes over "
             "it mean nothing. Scale a copy, or get the predictions first."
+        )
+        raise DataError(msg)
+
+
+def _require_all_genes(key: str, values: np.ndarray, genes: pd.Index[str]) -> None:
+    """Refuse cells that were predicted for some genes only, which is what joining unlike parts leaves."""
+    missing = np.isnan(values)
+    if missing.any():
+        lost, n_cells = genes[missing.any(axis=0)], int(missing.any(axis=1).sum())
+        msg = (
+            f"{n_cells:,} of {len(values):,} cells have no prediction {key!r} of {len(lost):,} of {len(genes):,} genes "
+            f"({listing(lost)}), as ad.concat(join='outer') makes them of parts that measure other genes. Leave these "
+            "genes out, or join with join='inner'."
         )
         raise DataError(msg)
 
@@ -146,5 +163,5 @@ def find_prediction(adata: AnnData, key: str) -> tuple[str, Mapping[str, Any]]:
 
 def predicted_rows(adata: AnnData, key: str) -> np.ndarray:
     """Return which cells were predicted, boolean."""
-    layer = adata.layers[key]
-    return ~np.isnan(np.asarray(layer[:, 0], dtype=np.float64)).ravel()
+    predicted: np.ndarray = ~np.isnan(np.asarray(adata.layers[key])).all(axis=1)
+    return predicted
