@@ -150,6 +150,8 @@ def test_parts_that_measure_other_genes_are_not_read_as_one() -> None:
         response = sgp.get.predicted(whole, "GENE03")
         assert response.obs_names.tolist() == joined.obs_names.tolist()
         np.testing.assert_array_equal(response.X[:10], parts[0].layers["GENE03"][:, 1:])
+    table = sgp.get.predictions(joined[10:], "GENE03").set_index("gene")  # one part: the gene is nowhere predicted
+    assert table.index[table["delta"].isna()].tolist() == ["GENE00"]
 
 
 def test_parts_that_two_models_predicted_have_no_record_in_common() -> None:

@@ -44,8 +44,8 @@ def predicted(adata: AnnData, key: str) -> AnnData:
     UnknownNameError
         There is no such prediction.
     DataError
-        The expression that the prediction started from was scaled, replaced or deleted since. Some cells have no
-        prediction of some genes.
+        The expression that the prediction started from was scaled, replaced or deleted since. Some cells
+        lack genes that others are predicted for.
 
     Examples
     --------
@@ -63,7 +63,7 @@ def predicted(adata: AnnData, key: str) -> AnnData:
     rows = predicted_rows(adata, key)
     cells = adata[rows]
     values = np.array(cells.layers[key])
-    _require_all_genes(key, values, cells.var_names)
+    _require_same_genes(key, values, cells.var_names)
     layer = input_layer(adata, found)
     control = expression(cells, layer)
     _require_log_expression(control, "X" if layer is None else f"layers[{layer!r}]")
@@ -99,15 +99,16 @@ def _require_log_expression(control: Any, where: str) -> None:
         raise DataError(msg)
 
 
-def _require_all_genes(key: str, values: np.ndarray, genes: pd.Index[str]) -> None:
-    """Refuse cells that were predicted for some genes only, which is what joining unlike parts leaves."""
+def _require_same_genes(key: str, values: np.ndarray, genes: pd.Index[str]) -> None:
+    """Refuse genes that some cells have a prediction of and others not, which is what joining unlike parts leaves."""
     missing = np.isnan(values)
-    if missing.any():
-        lost, n_cells = genes[missing.any(axis=0)], int(missing.any(axis=1).sum())
+    partly = missing.any(axis=0) & ~missing.all(axis=0)
+    if partly.any():
+        n_cells = int(missing[:, partly].any(axis=1).sum())
         msg = (
-            f"{n_cells:,} of {len(values):,} cells have no prediction {key!r} of {len(lost):,} of {len(genes):,} genes "
-            f"({listing(lost)}), as ad.concat(join='outer') makes them of parts that measure other genes. Leave these "
-            "genes out, or join with join='inner'."
+            f"{n_cells:,} of {len(values):,} cells have no prediction {key!r} of {int(partly.sum()):,} of "
+            f"{len(genes):,} genes ({listing(genes[partly])}), as ad.concat(join='outer') makes them of parts that "
+            "measure other genes. Leave these genes out, or join with join='inner'."
         )
         raise DataError(msg)
 
