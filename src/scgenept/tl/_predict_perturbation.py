@@ -21,6 +21,7 @@ from ..perturbation import Perturbation
 from ..prediction.approximation import mean_cell, measure_approximation
 from ..prediction.domain import check_domain
 from ..prediction.engine import given_engine
+from ..weights.gene_index import GeneIndex
 from ..weights.tokens import build_tokens
 from ._intervals import make_intervals, read_wish, record_facts, require_possible
 from ._members import load_members, predict_by_all
@@ -252,8 +253,8 @@ def _unseen_targets(model: ScGenePT, perturbation: Perturbation) -> list[str]:
     seen = model.card.perturbed_genes
     if seen is None:
         return []
-    matches = model.gene_set(perturbation.genes).matches
-    return [gene for gene, match in zip(matches.names, matches.matched, strict=True) if not {gene, match} & seen]
+    positions = GeneIndex(model, seen).positions(perturbation.genes)
+    return [gene for gene, position in zip(perturbation.genes, positions, strict=True) if position < 0]
 
 
 def _other_modality(model: ScGenePT, modality: str) -> str | None:

@@ -12,10 +12,12 @@ from .._errors import UnknownGeneError, listing, near_names
 from ..genes.matching import match_genes
 from ..genes.spelling import respell
 from ..nn import Body
+from .gene_index import GeneIndex
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from ..perturbation import Perturbation
@@ -86,13 +88,11 @@ def build_tokens(model: ScGenePT, names: Sequence[str], perturbation: Perturbati
     return Tokens(genes, embedding, flags, tuple(targets.names[i] for i in extra))
 
 
-def in_training(model: ScGenePT, names: Sequence[str]) -> np.ndarray:
+def in_training(model: ScGenePT, names: Sequence[str]) -> NDArray[np.bool_]:
     """Return, per gene, whether the model was trained on it; all true where the card does not say."""
     if model.genes is None:
         return np.ones(len(names), dtype=bool)
-    trained = set(model.genes)
-    matched = model.gene_set(names).matches.matched
-    return np.array([name in trained or match in trained for name, match in zip(names, matched, strict=True)])
+    return GeneIndex(model, model.genes).positions(names) >= 0
 
 
 def _refuse(model: ScGenePT, name: str, perturbation: Perturbation, *, names: Sequence[str]) -> None:
