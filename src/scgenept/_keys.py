@@ -48,7 +48,10 @@ DE: Final = "de"
 CORRECTIONS: Final = "corrections"
 PAIRS: Final = "pairs"
 
-# Fields of the record of a prediction that has an interval
+# Fields of the record of a prediction
+INPUT_LAYER: Final = "input_layer"
+"""Layer that the prediction started from; empty for ``X``."""
+# and of one that has an interval
 INTERVAL_SOURCE: Final = "interval_source"
 INTERVAL_LEVEL: Final = "interval_level"
 

@@ -11,7 +11,7 @@ import scanpy as sc
 
 import scgenept as sgp
 from scgenept._errors import DataError, UnknownNameError
-from tests.small import small_model
+from tests.small import GENES, small_model
 from tests.tl.test_predict_perturbation import ENGINE, cells, with_controls
 
 
@@ -91,6 +91,30 @@ def test_changes_over_scaled_expression_are_refused() -> None:
             read(adata, "GENE03")
 
 
+@pytest.mark.parametrize("layer", ["X", "log"])
+def test_the_layer_that_a_prediction_started_from_is_read_again(layer: str) -> None:
+    adata = cells()
+    adata.layers[layer] = adata.X.copy()
+    adata.X = adata.X * 0.5
+    sgp.tl.predict_perturbation(adata, "GENE03", model=small_model(), engine=ENGINE, layer=layer)
+    response = sgp.get.predicted(adata, "GENE03")
+    np.testing.assert_array_equal(response.layers["control"].toarray(), adata.layers[layer].toarray())
+    del adata.layers[layer]
+    if layer == "X":  # a record of an early version may mean adata.X by it
+        np.testing.assert_array_equal(sgp.get.predicted(adata, "GENE03").layers["control"].toarray(), adata.X.toarray())
+    else:
+        with pytest.raises(DataError, match="There is no layer 'log'"):
+            sgp.get.predicted(adata, "GENE03")
+
+
+def test_a_layer_called_x_is_not_the_x_that_a_prediction_started_from() -> None:
+    adata = cells()
+    adata.layers["X"] = adata.X * 0.5
+    sgp.tl.predict_perturbation(adata, "GENE03", model=small_model(), engine=ENGINE)
+    response = sgp.get.predicted(adata, "GENE03")
+    np.testing.assert_array_equal(response.layers["control"].toarray(), adata.X.toarray())
+
+
 def test_a_prediction_that_concat_took_the_record_of() -> None:
     adata = with_controls()
     sgp.tl.predict_perturbation(adata, "GENE05+GENE03", model=small_model(), engine=ENGINE)
@@ -110,6 +134,24 @@ def test_a_prediction_that_concat_took_the_record_of() -> None:
     joined.obs["is_control"] = joined.obs["is_control"].astype(bool)
     sgp.tl.predict_perturbation(joined, key, model=small_model(), engine=ENGINE, obs_mask="is_control", overwrite=True)
     assert sgp.get.record(joined, key)["n_cells"] == 20
+
+
+def test_parts_that_measure_other_genes_are_not_read_as_one() -> None:
+    parts = [cells()[:10].copy(), cells()[10:, GENES[1:]].copy()]
+    for part in parts:
+        sgp.tl.predict_perturbation(part, "GENE03", model=small_model(), engine=ENGINE)
+    joined = ad.concat(parts, join="outer", uns_merge="same")
+    lost = r"20 of 30 cells have no prediction 'GENE03' of 1 of 40 genes \(GENE00\).*join='inner'"
+    for read in (sgp.get.predicted, sgp.get.predictions):
+        with pytest.raises(DataError, match=lost):
+            read(joined, "GENE03")
+    # as the message says
+    for whole in (joined[:, GENES[1:]], ad.concat(parts, uns_merge="same")):
+        response = sgp.get.predicted(whole, "GENE03")
+        assert response.obs_names.tolist() == joined.obs_names.tolist()
+        np.testing.assert_array_equal(response.X[:10], parts[0].layers["GENE03"][:, 1:])
+    table = sgp.get.predictions(joined[10:], "GENE03").set_index("gene")  # one part: the gene is nowhere predicted
+    assert table.index[table["delta"].isna()].tolist() == ["GENE00"]
 
 
 def test_parts_that_two_models_predicted_have_no_record_in_common() -> None:

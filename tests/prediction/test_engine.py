@@ -22,6 +22,7 @@ from scgenept.prediction.pseudobulks import predict_pseudobulks
 from scgenept.weights.card import Card
 from scgenept.weights.model import ScGenePT
 from scgenept.weights.tokens import build_tokens
+from tests.small import small_model
 
 if TYPE_CHECKING:
     from scgenept.prediction.inputs import Inputs
@@ -94,6 +95,20 @@ def test_unknown_targets_come_with_near_names(model: ScGenePT) -> None:
         build_tokens(model, GENES, Perturbation.parse("OUTSIDER"))
     with pytest.raises(UnknownGeneError, match="STRANGE is measured, but tiny has no token"):
         build_tokens(model, [*GENES, "STRANGE"], Perturbation.parse("STRANGE"))
+
+
+@pytest.mark.parametrize(("other", "target"), [("TB4X", "PTMB4"), ("TB4X", "TB4X"), ("TMSB4X", "PTMB4")])
+def test_a_gene_measured_under_two_names_is_no_target_by_one_that_says_nothing(other: str, target: str) -> None:
+    model = small_model([*GENES, "TMSB4X"], token_mapping="alias")
+    measured = [*GENES, "PTMB4", other]
+    rival = ({"PTMB4", other} - {target}).pop()
+    with pytest.raises(UnknownGeneError, match=f"{target}, {rival} are measured, and to small they are one gene"):
+        build_tokens(model, measured, Perturbation.parse(target))
+    alone = build_tokens(model, [*GENES, target], Perturbation.parse(target))
+    assert alone.flags.tolist() == [0] * len(GENES) + [1]
+    # as the original does, whose unmatched genes were trained
+    exact = small_model([*GENES, "TMSB4X"], token_mapping="v1")
+    assert build_tokens(exact, measured, Perturbation.parse(target)).flags[measured.index(target)] == 1
 
 
 def test_the_language_is_projected_once_per_gene_set(model: ScGenePT, cells: np.ndarray) -> None:

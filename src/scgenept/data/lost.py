@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-NEEDED: Final = ("perturbation", "model", "weight_hash", "input_layer")
+NEEDED: Final = ("perturbation", "model", "weight_hash", _keys.INPUT_LAYER)
 """Fields without which nobody knows what a prediction is."""
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from .. import _keys
 from .._errors import DataError, UnknownNameError, listing, near_names
 from ..data.checks import describe_scale, require_anndata, summarise
+from ..data.expression import expression
 from ..data.lost import require_identity, why_missing
 from ..data.write import predictions
 from ..perturbation import Perturbation
@@ -16,6 +17,7 @@ from ..perturbation import Perturbation
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import pandas as pd
     from anndata import AnnData
 
 
@@ -42,7 +44,8 @@ def predicted(adata: AnnData, key: str) -> AnnData:
     UnknownNameError
         There is no such prediction.
     DataError
-        The expression that the prediction started from was scaled or replaced since.
+        The expression that the prediction started from was scaled, replaced or deleted since. Some cells
+        lack genes that others are predicted for.
 
     Examples
     --------
@@ -59,13 +62,15 @@ def predicted(adata: AnnData, key: str) -> AnnData:
     key, found = find_prediction(adata, key)
     rows = predicted_rows(adata, key)
     cells = adata[rows]
-    source = found["input_layer"]
-    control = cells.X if source == "X" else cells.layers[source]
-    _require_log_expression(control, source)
+    values = np.array(cells.layers[key])
+    _require_same_genes(key, values, cells.var_names)
+    layer = input_layer(adata, found)
+    control = expression(cells, layer)
+    _require_log_expression(control, "X" if layer is None else f"layers[{layer!r}]")
     obsm_key, varm_key = _keys.embedding_obsm(key), _keys.interval_varm(key)
     has_interval = _keys.INTERVAL_SOURCE in found and varm_key in adata.varm
     return ad.AnnData(
-        X=np.array(cells.layers[key]),
+        X=values,
         obs=cells.obs.copy(),
         var=cells.var.copy(),
         obsm={obsm_key: np.array(cells.obsm[obsm_key])} if obsm_key in cells.obsm else {},
@@ -75,16 +80,35 @@ def predicted(adata: AnnData, key: str) -> AnnData:
     )
 
 
-def _require_log_expression(control: Any, source: str) -> None:
+def input_layer(adata: AnnData, record: Mapping[str, Any]) -> str | None:
+    """Return the layer that a prediction started from; ``None`` for ``X``, which records of early versions call so."""
+    layer = str(record[_keys.INPUT_LAYER])
+    return None if not layer or (layer == "X" and layer not in adata.layers) else layer
+
+
+def _require_log_expression(control: Any, where: str) -> None:
     """Refuse a control that is no longer what was predicted from: every change over it would be wrong."""
     if not control.shape[0] or summarise(control).maximum <= 0:
         return
     scale, finding = describe_scale(control)
     if scale != "log1p":
-        where = "X" if source == "X" else f"layers[{source!r}]"
         msg = (
             f"{where} is no longer the log1p expression that the prediction started from ({finding}), so changes over "
             "it mean nothing. Scale a copy, or get the predictions first."
+        )
+        raise DataError(msg)
+
+
+def _require_same_genes(key: str, values: np.ndarray, genes: pd.Index[str]) -> None:
+    """Refuse genes that some cells have a prediction of and others not, which is what joining unlike parts leaves."""
+    missing = np.isnan(values)
+    partly = missing.any(axis=0) & ~missing.all(axis=0)
+    if partly.any():
+        n_cells = int(missing[:, partly].any(axis=1).sum())
+        msg = (
+            f"{n_cells:,} of {len(values):,} cells have no prediction {key!r} of {int(partly.sum()):,} of "
+            f"{len(genes):,} genes ({listing(genes[partly])}), as ad.concat(join='outer') makes them of parts that "
+            "measure other genes. Leave these genes out, or join with join='inner'."
         )
         raise DataError(msg)
 
@@ -140,5 +164,5 @@ def find_prediction(adata: AnnData, key: str) -> tuple[str, Mapping[str, Any]]:
 
 def predicted_rows(adata: AnnData, key: str) -> np.ndarray:
     """Return which cells were predicted, boolean."""
-    layer = adata.layers[key]
-    return ~np.isnan(np.asarray(layer[:, 0], dtype=np.float64)).ravel()
+    predicted: np.ndarray = ~np.isnan(np.asarray(adata.layers[key])).all(axis=1)
+    return predicted

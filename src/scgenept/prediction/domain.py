@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from ..weights.gene_index import GeneIndex
 from ..weights.tokens import in_training
 
 if TYPE_CHECKING:
@@ -87,10 +88,6 @@ def was_trained_on(model: ScGenePT, names: Sequence[str], mean: np.ndarray) -> b
 
 def _trained(model: ScGenePT, names: Sequence[str]) -> np.ndarray:
     """Return the mean training control, (genes,); NaN where a gene was not in training."""
-    matched = model.gene_set(names).matches.matched
-    return np.array(
-        [
-            model.control_mean.get(name, model.control_mean.get(match or "", np.nan))
-            for name, match in zip(names, matched, strict=True)
-        ]
-    )
+    positions = GeneIndex(model, model.control_mean).positions(names)
+    means = np.array([*model.control_mean.values(), np.nan])  # the last for position -1
+    return means[positions]

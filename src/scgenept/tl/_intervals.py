@@ -12,6 +12,7 @@ from .._errors import DataError, listing
 from ..evaluation.strata import strata
 from ..evaluation.uncertainty.conformal import ALL, conformal_intervals, n_needed, require_reachable
 from ..evaluation.uncertainty.intervals import Uncertainty, bootstrap_intervals, ensemble_intervals
+from ..weights.gene_index import GeneIndex
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,7 +119,7 @@ def make_intervals(  # noqa: PLR0913  (the three sources need different things)
     if wish.source == "ensemble":
         return Made(ensemble_intervals(member_means, levels), {"interval_n": len(member_means)}, ())
     calibration = calibration_of(model)
-    positions = calibration.positions(genes, model.gene_set(genes).matches.matched)
+    positions = GeneIndex(model, calibration.genes).positions(genes)
     unknown = positions < 0
     if unknown.all():
         msg = f"None of the {len(genes):,} genes of adata was calibrated: {listing(genes)}. Calibrate on such data."
@@ -153,13 +154,12 @@ def make_intervals(  # noqa: PLR0913  (the three sources need different things)
 
 
 def stratum_of(model: ScGenePT, perturbations: Sequence[Perturbation], seen: Sequence[str]) -> list[str]:
-    """Return the stratum of each perturbation, a gene being seen under its name or under that of its token."""
-    known = set(seen)
+    """Return the stratum of each perturbation, a gene being seen under any name that means its token."""
+    index = GeneIndex(model, seen)
     kinds = []
     for perturbation in perturbations:
-        matches = model.gene_set(perturbation.genes).matches
-        n_seen = [name in known or match in known for name, match in zip(matches.names, matches.matched, strict=True)]
-        trained = [gene for gene, is_seen in zip(perturbation.genes, n_seen, strict=True) if is_seen]
+        is_seen = index.positions(perturbation.genes) >= 0
+        trained = [gene for gene, known in zip(perturbation.genes, is_seen, strict=True) if known]
         kinds += strata([perturbation], trained)["kind"].tolist()
     return kinds
 

@@ -22,6 +22,7 @@ from ..perturbation import Perturbation
 from ..prediction.approximation import mean_cell, measure_approximation
 from ..prediction.domain import check_domain
 from ..prediction.engine import given_engine
+from ..weights.gene_index import GeneIndex
 from ..weights.tokens import build_tokens
 from ._intervals import make_intervals, read_wish, record_facts, require_possible
 from ._members import load_members, predict_by_all
@@ -223,7 +224,7 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
         "cell_type": loaded.card.cell_type,
         "weight_hash": ", ".join(member.weight_hash for member in members),
         "n_cells": len(rows),
-        "input_layer": layer or "X",
+        _keys.INPUT_LAYER: layer or "",
         "simulated": bool(data.obs[_keys.SIMULATED].iloc[rows].any()) if _keys.SIMULATED in data.obs else False,
         "version": VERSION,
         "seed": "numpy Generator" if isinstance(rng, np.random.Generator) else int(rng),
@@ -253,8 +254,8 @@ def _unseen_targets(model: ScGenePT, perturbation: Perturbation) -> list[str]:
     seen = model.card.perturbed_genes
     if seen is None:
         return []
-    matches = model.gene_set(perturbation.genes).matches
-    return [gene for gene, match in zip(matches.names, matches.matched, strict=True) if not {gene, match} & seen]
+    positions = GeneIndex(model, seen).positions(perturbation.genes)
+    return [gene for gene, position in zip(perturbation.genes, positions, strict=True) if position < 0]
 
 
 def _other_modality(model: ScGenePT, modality: str) -> str | None:

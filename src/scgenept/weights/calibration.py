@@ -13,7 +13,6 @@ from safetensors.numpy import save_file
 from .._errors import CheckpointError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -53,12 +52,6 @@ class Calibration:
     weights_sha256: str
     modality: str = "unknown"
     cell_type: str = "unknown"
-
-    def positions(self, names: Sequence[str], matched: Sequence[str | None]) -> npt.NDArray[np.int64]:
-        """Return the column of each gene, found by its name or by what the model takes it for; -1 where it has none."""
-        column = {gene: i for i, gene in enumerate(self.genes)}
-        found = [column.get(name, column.get(match or "", -1)) for name, match in zip(names, matched, strict=True)]
-        return np.array(found, dtype=np.int64)
 
     def __repr__(self) -> str:
         return f"Calibration: {len(self.perturbations)} perturbations x {len(self.genes):,} genes"

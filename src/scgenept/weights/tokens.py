@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from .._errors import UnknownGeneError, near_names
+from .._errors import UnknownGeneError, listing, near_names
+from ..genes.matching import match_genes
 from ..genes.spelling import respell
 from ..nn import Body
+from .gene_index import GeneIndex
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from ..perturbation import Perturbation
@@ -53,22 +56,25 @@ def build_tokens(model: ScGenePT, names: Sequence[str], perturbation: Perturbati
     """Flag the targets of a perturbation among measured genes, and add those that are not measured.
 
     A target is found by its name, or else by its token, so that ``MAP3K21`` finds a gene measured as
-    ``KIAA1804`` where the model matches aliases.
+    ``KIAA1804`` where the model matches aliases. A measured gene without an identity in the model is no target,
+    unless the model was trained so (``v1``).
 
     Raises
     ------
     UnknownGeneError
-        A target is neither measured nor known to the model.
+        A target is neither measured nor known to the model, or it is measured and is no one gene to the model.
     """
     genes = model.gene_set(names)
     targets = model.gene_set(perturbation.genes)
-    by_name = {name: i for i, name in enumerate(genes.names)}
+    v1 = model.card.token_mapping == "v1"
+    measured = {name: i for i, name in enumerate(genes.names)}
+    by_name = {name: i for name, i in measured.items() if v1 or genes.matches.matched[i] is not None}
     by_token = {int(token): i for i, token in enumerate(genes.token_ids) if token != model.vocabulary.pad_id}
     flags = torch.zeros(len(genes), dtype=torch.int64)
     extra: list[int] = []
     for i, name in enumerate(targets.names):
         known = targets.matches.matched[i] is not None
-        if not known and not (name in by_name and model.card.token_mapping == "v1"):
+        if name not in by_name and (not known or name in measured):
             _refuse(model, name, perturbation, names=names)
         position = by_name.get(name, by_token.get(int(targets.token_ids[i])) if known else None)
         if position is None:
@@ -82,17 +88,20 @@ def build_tokens(model: ScGenePT, names: Sequence[str], perturbation: Perturbati
     return Tokens(genes, embedding, flags, tuple(targets.names[i] for i in extra))
 
 
-def in_training(model: ScGenePT, names: Sequence[str]) -> np.ndarray:
+def in_training(model: ScGenePT, names: Sequence[str]) -> NDArray[np.bool_]:
     """Return, per gene, whether the model was trained on it; all true where the card does not say."""
     if model.genes is None:
         return np.ones(len(names), dtype=bool)
-    trained = set(model.genes)
-    matched = model.gene_set(names).matches.matched
-    return np.array([name in trained or match in trained for name, match in zip(names, matched, strict=True)])
+    return GeneIndex(model, model.genes).positions(names) >= 0
 
 
 def _refuse(model: ScGenePT, name: str, perturbation: Perturbation, *, names: Sequence[str]) -> None:
-    if name in names:
+    if rivals := _rivals(model, name, names):
+        msg = (
+            f"{listing([name, *rivals])} are measured, and to {model.name} they are one gene: a perturbation of {name} "
+            "has no place of its own. Keep one of them, or their sum."
+        )
+    elif name in names:
         msg = (
             f"{name} is measured, but {model.name} has no token for it, so a perturbation of it has no meaning "
             f"to the model.{near_names(name, model.vocabulary.tokens)}"
@@ -103,3 +112,15 @@ def _refuse(model: ScGenePT, name: str, perturbation: Perturbation, *, names: Se
         hint = near_names(name, known) if meant is None else f" If that is what is meant, ask for {str(meant)!r}."
         msg = f"{name} is neither a measured gene nor known to {model.name} ({len(model.vocabulary):,} genes).{hint}"
     raise UnknownGeneError(msg)
+
+
+def _rivals(model: ScGenePT, name: str, names: Sequence[str]) -> list[str]:
+    """Return the other measured names of the gene that a measured name means when it stands alone."""
+    rule = model.card.token_mapping
+    (token,) = match_genes([name], model.vocabulary, rule=rule).matched
+    if token is None or name not in names:
+        return []
+    matches = model.gene_set(names).matches
+    others = [other for other in matches.where("ambiguous") if other != name]
+    same = [other for other in others if match_genes([other], model.vocabulary, rule=rule).matched == (token,)]
+    return [*([token] if token in matches.names else []), *same]
