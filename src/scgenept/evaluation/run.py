@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .catalog import Metric
+    from .diagnosis import Spread
     from .experiment import Experiment
     from .halvings import Halvings
     from .predictors import Predictor
@@ -92,7 +93,7 @@ def _strata(experiment: Experiment) -> pd.DataFrame:
     return strata(experiment.test, experiment.training, effect_size=size, n_cells=n_cells)
 
 
-def _spread_rows(spreads: dict[str, tuple[float, float]], summary: pd.DataFrame, n: int) -> pd.DataFrame:
+def _spread_rows(spreads: dict[str, Spread], summary: pd.DataFrame, n: int) -> pd.DataFrame:
     """Return the two figures of collapse as rows of the summary: of all perturbations together, no mean over them."""
     first = summary.drop_duplicates("predictor").set_index("predictor")["is_baseline"]
     rows = [
@@ -106,6 +107,7 @@ def _spread_rows(spreads: dict[str, tuple[float, float]], summary: pd.DataFrame,
             "value": figures[i],
             "n": n,
             "n_nan": 0,
+            "n_nan_on_halves": n,
             "can_rank": False,
         }
         for i, metric in enumerate(SPREAD)

@@ -122,6 +122,7 @@ def _stratum(scored: Scored, of: str, stratum: str, rows: Any, n_boot: int, rng:
         "ci_high": high,
         "n": int(rows.sum()),
         "n_nan": np.isnan(full).sum(axis=0),
+        "n_nan_on_halves": np.isnan(tables[1]).sum(axis=0) if scored.halves else int(rows.sum()),
     }
     upwards = np.where(columns["higher_is_better"], 1.0, -1.0)
     return pd.DataFrame(columns | _calibrated(tables[1:], means[1:], draws[1:], upwards, enough=enough))
@@ -133,10 +134,7 @@ def _calibrated(
     """Return the columns of the calibration, ``(u - b) / (r - b)``, NaN where there is none."""
     if not tables:
         nothing = np.full(len(upwards), np.nan)
-        return dict.fromkeys(CALIBRATION, nothing) | {
-            "n_nan_on_halves": np.full(len(upwards), 0),
-            "can_rank": np.zeros(len(upwards), dtype=bool),
-        }
+        return dict.fromkeys(CALIBRATION, nothing) | {"can_rank": np.zeros(len(upwards), dtype=bool)}
     u, b, r = means
     range_ = _range(b, r)
     ratios = (draws[0] - draws[1]) / _range(draws[1], draws[2])
@@ -147,7 +145,6 @@ def _calibrated(
     wide = np.abs(range_) > SMALL_RANGE * np.maximum(np.abs(r), np.abs(b))
     return {
         "value_on_halves": u,
-        "n_nan_on_halves": len(tables[0]) - n,
         "negative_control": b,
         "positive_control": r,
         "dynamic_range": np.abs(r - b),

@@ -16,8 +16,9 @@ def collapse_ratio(predicted: Pseudobulks, observed: Pseudobulks) -> float:
     """Spread of the predictions across perturbations over that of the observations: ``mean_g Var_p yhat / Var_p y``.
 
     0: the same prediction for every perturbation, the usual failure of transformers. 1: as varied as reality (or as
-    noisy: the number says nothing of correctness). Genes that no perturbation moves are left out, and so
-    are perturbations with a value that is not finite. A collapse is called under 0.05.
+    noisy: the number says nothing of correctness). Genes of which all observations are equal are left out, and so are
+    perturbations with a value that is not finite. A mean over genes, in which those that nothing moves count as much as
+    the others: their noise alone makes it small, so a report calls a collapse by the sums of both variances instead.
 
     Parameters
     ----------
