@@ -138,6 +138,37 @@ def test_modalities_are_mixed_only_when_asked() -> None:
         train(adata, init=start, variant=None)
     model = train(adata, init=start, variant=None, mix_modalities=True)
     assert model.card.modality == "CRISPRi, CRISPRa"
+    assert train(adata, init=model, variant=None, mix_modalities=True).card.modality == "CRISPRi, CRISPRa"
+
+
+def test_a_further_training_adds_to_what_the_card_knows() -> None:
+    adata = cells()
+    first = train(adata)
+    few = adata[adata.obs["is_control"] | (adata.obs["perturbation"] == "MAP2K6")].copy()
+    few.obs["split"] = "train"
+    sgp.pp.setup_perturbations(few, key="condition")  # neither modality nor cell type
+    second = train(few, init=first, variant=None, architecture=None)
+    third = train(few, init=second, variant=None, architecture=None)
+    for card in (second.card, third.card):
+        assert (card.modality, card.cell_type) == ("CRISPRa", "K562")
+        assert card.training["train"] == ["MAP2K6"]
+        assert card.training["train_before"] == ["KLF1", "KLF1+MAP2K6", "MAP2K6"]
+        assert card.perturbed_genes == {"KLF1", "MAP2K6"}
+    controls = adata[adata.obs["is_control"]].copy()
+    sgp.tl.predict_perturbation(controls, "KLF1", model=third)  # without a warning that it was never perturbed
+    with pytest.raises(DataError, match="1 of 1 perturbations were trained on: KLF1"):
+        sgp.tl.calibrate(third, adata, split=["KLF1"])
+    sgp.pp.setup_perturbations(few, key="condition", cell_type="RPE1")
+    assert train(few, init=first, variant=None, architecture=None).card.cell_type == "K562, RPE1"
+
+
+def test_where_a_start_does_not_list_its_training_nothing_is_called_unseen() -> None:
+    adata = cells()
+    start = pretrained(adata, fine_tuned=True)
+    model = train(adata, init=start, variant=None, mix_modalities=True)
+    assert model.card.training["train_before"] is None
+    assert model.card.perturbed_genes is None
+    assert model.card.trained_on == {"KLF1", "KLF1+MAP2K6", "MAP2K6"}
 
 
 @pytest.mark.parametrize(("decoder", "gene_offset"), [("direct", True), ("residual", True), ("residual", False)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from lightning.pytorch.utilities import rank_zero_only
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from ..knowledge import KnowledgeSource
     from ..training.fit import TrainingRun
     from ..weights.model import ScGenePT
+
+_UNKNOWN: Final = ("", "unknown")
 
 
 def finetune(  # noqa: PLR0913  (each is a choice of its own; recipe, sizes and devices are one value each)
@@ -111,7 +113,8 @@ def finetune(  # noqa: PLR0913  (each is a choice of its own; recipe, sizes and 
     Returns
     -------
     The model of the best epoch, in evaluation mode; ``card.training`` holds data hash, split, plan, seed and history.
-    ``adata`` is not changed.
+    The card of one that was trained further also names the perturbations (``train_before``), modalities and cell types
+    of before. ``adata`` is not changed.
 
     Raises
     ------
@@ -209,11 +212,10 @@ def _finished(model: ScGenePT, run: TrainingRun, examples: Examples, setup: Setu
     if run.interrupted:
         msg = f"Training was stopped after {len(run.history)} epochs; the model is the best of them."
         warnings.warn(msg, UserWarning, stacklevel=4)
-    modality = model.card.modality
-    if setup.modality not in modality.split(", "):
-        modality = f"{modality}, {setup.modality}"
+    before = model.card
     training = {
         **examples.parts,
+        "train_before": None if before.perturbed_genes is None else sorted(before.trained_on),
         "language": asked["language"],
         "data_sha256": examples.digest,
         "n_cells": len(examples.train),
@@ -225,13 +227,13 @@ def _finished(model: ScGenePT, run: TrainingRun, examples: Examples, setup: Setu
         "interrupted": run.interrupted,
         "history": run.history.to_dict(orient="records"),
     }
-    # What an earlier card says of its data and scores does not hold for what was trained further.
+    # What an earlier card says of its data set and scores does not hold for what was trained further.
     card = replace(
-        model.card,
+        before,
         name=f"{model.name.removesuffix('-finetuned')}-finetuned",
         dataset="",
-        modality=modality,
-        cell_type=setup.cell_type,
+        modality=_both(before.modality, setup.modality) or "unknown",
+        cell_type=_both(before.cell_type, setup.cell_type),
         training=training,
         caveats=("Not evaluated yet: see scgenept.tl.evaluate.",),
         metrics=(),
@@ -240,3 +242,8 @@ def _finished(model: ScGenePT, run: TrainingRun, examples: Examples, setup: Setu
     )
     mean = dict(zip(examples.train.genes, examples.control_mean.tolist(), strict=True))
     return type(model)(model.network, model.vocabulary, card, genes=examples.train.genes, control_mean=mean)
+
+
+def _both(before: str, now: str) -> str:
+    """Join what an earlier card says and what holds now, each once, as far as they are known."""
+    return ", ".join(name for name in dict.fromkeys([*before.split(", "), *now.split(", ")]) if name not in _UNKNOWN)

@@ -218,7 +218,7 @@ def _by_name(source: str | os.PathLike[str]) -> object:
 def _of_the_card(name: str, model: ScGenePT, experiment: Experiment) -> list[str]:
     """Say what the card knows against these scores: seen test perturbations, other modality, caveats of strata."""
     notes = []
-    trained = {str(Perturbation.parse(label)) for label in model.card.training.get("train", ())}
+    trained = {str(Perturbation.parse(label)) for label in model.card.trained_on}
     if seen := [p for p in experiment.test if p in trained]:
         notes.append(f"{name} was trained on {len(seen)} of the test perturbations, says its card: {listing(seen)}.")
     setup = read_setup(experiment.adata)
