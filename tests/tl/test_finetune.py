@@ -205,6 +205,20 @@ def test_offset_and_residual_survive_saving_and_are_not_exported(tmp_path: Path)
         model.export(tmp_path / "theirs.pt")
 
 
+def test_parts_of_a_batch_change_the_masks_of_dropout_and_nothing_else() -> None:
+    def trained(dropout: float, micro_batch: int | None) -> ScGenePT:
+        shape = replace(SMALL, dropout=dropout)
+        return train(architecture=shape, hardware=sgp.tl.Hardware(micro_batch=micro_batch))
+
+    def weights(model: ScGenePT) -> torch.Tensor:
+        return torch.cat([tensor.ravel() for tensor in model.network.state_dict().values()])
+
+    whole, parts = trained(0.0, None), trained(0.0, 3)
+    torch.testing.assert_close(weights(parts), weights(whole), rtol=0, atol=1e-5)
+    assert (whole.card.training["micro_batch"], parts.card.training["micro_batch"]) == (8, 3)
+    assert (weights(trained(0.2, 3)) - weights(trained(0.2, None))).abs().max() > 1e-4
+
+
 def test_texts_need_names_of_their_own() -> None:
     genes = list(cells().var_names)
     for names in (["go.c"], ["same", "same"]):

@@ -69,8 +69,8 @@ def finetune(  # noqa: PLR0913  (each is a choice of its own; recipe, sizes and 
 
     A control cell goes in with the perturbed genes flagged, a perturbed cell should come out; the loss is the mean
     squared error over genes. Training stops early by the validation part of the split and returns the best epoch.
-    Batches and dropout are a function of seed, epoch and step, so a run that was killed and resumed ends with the
-    weights of an unbroken one.
+    Batches are a function of seed, epoch and step, dropout is one of the :class:`Hardware` too. So a run that was
+    killed and resumed ends with the weights of an unbroken one.
 
     Parameters
     ----------
@@ -224,6 +224,7 @@ def _finished(model: ScGenePT, run: TrainingRun, examples: Examples, setup: Setu
         "init": asked["init"],
         "version": asked["version"],
         "best_epoch": run.best_epoch,
+        "micro_batch": run.micro_batch,
         "interrupted": run.interrupted,
         "history": run.history.to_dict(orient="records"),
     }

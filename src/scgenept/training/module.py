@@ -50,7 +50,7 @@ class PerturbationModule(L.LightningModule):
     plan
         The recipe.
     seed
-        Of dropout: its masks are a function of seed, epoch, step and rank.
+        Of dropout: its masks are a function of seed, epoch, step, rank and the size of parts.
     precision
         Number type of the products.
     micro_batch
@@ -196,7 +196,7 @@ class PerturbationModule(L.LightningModule):
                 self.micro_batch = min(self.micro_batch, len(batch)) // 2 or 1
                 logger.log(
                     logging.WARNING,
-                    "Memory ran out: a batch of %d now goes through %d cells at a time; steps stay the same.",
+                    "Memory ran out: a batch of %d now goes through %d cells at a time; masks of dropout differ.",
                     self.plan.batch_size,
                     self.micro_batch,
                 )
