@@ -219,6 +219,11 @@ def test_parts_of_a_batch_change_the_masks_of_dropout_and_nothing_else() -> None
     assert (weights(trained(0.2, 3)) - weights(trained(0.2, None))).abs().max() > 1e-4
 
 
+def test_a_size_of_parts_from_numpy_is_saved(tmp_path: Path) -> None:
+    train(hardware=sgp.tl.Hardware(micro_batch=np.int64(3)), out=tmp_path / "run")  # type: ignore[arg-type]
+    assert sgp.models.load(tmp_path / "run").card.training["micro_batch"] == 3
+
+
 def test_texts_need_names_of_their_own() -> None:
     genes = list(cells().var_names)
     for names in (["go.c"], ["same", "same"]):

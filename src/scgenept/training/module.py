@@ -81,7 +81,7 @@ class PerturbationModule(L.LightningModule):
         self.plan = plan
         self.seed = seed
         self.precision = precision
-        self.micro_batch = micro_batch or plan.batch_size
+        self.micro_batch = int(micro_batch or plan.batch_size)  # a number of numpy cannot be saved
         self.epoch, self.first_step = 0, 0
         self.scaler = torch.amp.GradScaler(precision.device_type, enabled=precision.scaled)
         self._loss = torch.compile(loss) if compiled else loss
