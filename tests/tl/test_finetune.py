@@ -141,6 +141,37 @@ def test_modalities_are_mixed_only_when_asked() -> None:
     assert model.card.covers("CRISPRa")
     assert not model.card.covers("knock-out")
     assert model.card.modality == "CRISPRi, CRISPRa"
+    assert train(adata, init=model, variant=None, mix_modalities=True).card.modality == "CRISPRi, CRISPRa"
+
+
+def test_a_further_training_adds_to_what_the_card_knows() -> None:
+    adata = cells()
+    first = train(adata)
+    few = adata[adata.obs["is_control"] | (adata.obs["perturbation"] == "MAP2K6")].copy()
+    few.obs["split"] = "train"
+    sgp.pp.setup_perturbations(few, key="condition")  # neither modality nor cell type
+    second = train(few, init=first, variant=None, architecture=None)
+    third = train(few, init=second, variant=None, architecture=None)
+    for card in (second.card, third.card):
+        assert (card.modality, card.cell_type) == ("CRISPRa", "K562")
+        assert card.training["train"] == ["MAP2K6"]
+        assert card.training["train_before"] == ["KLF1", "KLF1+MAP2K6", "MAP2K6"]
+        assert card.perturbed_genes == {"KLF1", "MAP2K6"}
+    controls = adata[adata.obs["is_control"]].copy()
+    sgp.tl.predict_perturbation(controls, "KLF1", model=third)  # without a warning that it was never perturbed
+    with pytest.raises(DataError, match="1 of 1 perturbations were trained on: KLF1"):
+        sgp.tl.calibrate(third, adata, split=["KLF1"])
+    sgp.pp.setup_perturbations(few, key="condition", cell_type="RPE1")
+    assert train(few, init=first, variant=None, architecture=None).card.cell_type == "K562, RPE1"
+
+
+def test_where_a_start_does_not_list_its_training_nothing_is_called_unseen() -> None:
+    adata = cells()
+    start = pretrained(adata, fine_tuned=True)
+    model = train(adata, init=start, variant=None, mix_modalities=True)
+    assert model.card.training["train_before"] is None
+    assert model.card.perturbed_genes is None
+    assert model.card.trained_on == {"KLF1", "KLF1+MAP2K6", "MAP2K6"}
 
 
 @pytest.mark.parametrize(("decoder", "gene_offset"), [("direct", True), ("residual", True), ("residual", False)])
@@ -175,6 +206,25 @@ def test_offset_and_residual_survive_saving_and_are_not_exported(tmp_path: Path)
     assert sgp.models.load(tmp_path / "mine").network.config == model.network.config
     with pytest.raises(ValueError, match="has a learned level per gene, which the original network has no place for"):
         model.export(tmp_path / "theirs.pt")
+
+
+def test_parts_of_a_batch_change_the_masks_of_dropout_and_nothing_else() -> None:
+    def trained(dropout: float, micro_batch: int | None) -> ScGenePT:
+        shape = replace(SMALL, dropout=dropout)
+        return train(architecture=shape, hardware=sgp.tl.Hardware(micro_batch=micro_batch))
+
+    def weights(model: ScGenePT) -> torch.Tensor:
+        return torch.cat([tensor.ravel() for tensor in model.network.state_dict().values()])
+
+    whole, parts = trained(0.0, None), trained(0.0, 3)
+    torch.testing.assert_close(weights(parts), weights(whole), rtol=0, atol=1e-5)
+    assert (whole.card.training["micro_batch"], parts.card.training["micro_batch"]) == (8, 3)
+    assert (weights(trained(0.2, 3)) - weights(trained(0.2, None))).abs().max() > 1e-4
+
+
+def test_a_size_of_parts_from_numpy_is_saved(tmp_path: Path) -> None:
+    train(hardware=sgp.tl.Hardware(micro_batch=np.int64(3)), out=tmp_path / "run")  # type: ignore[arg-type]
+    assert sgp.models.load(tmp_path / "run").card.training["micro_batch"] == 3
 
 
 def test_texts_need_names_of_their_own() -> None:

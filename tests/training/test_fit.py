@@ -164,8 +164,8 @@ def test_memory_that_runs_out_halves_the_parts_and_changes_no_number(
     assert seen[:7] == [16, 8, 4, 4, 4, 4, 4]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     assert [record.message for record in caplog.records] == [
-        "Memory ran out: a batch of 16 now goes through 8 cells at a time; steps stay the same.",
-        "Memory ran out: a batch of 16 now goes through 4 cells at a time; steps stay the same.",
+        "Memory ran out: a batch of 16 now goes through 8 cells at a time; masks of dropout differ.",
+        "Memory ran out: a batch of 16 now goes through 4 cells at a time; masks of dropout differ.",
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from lightning.pytorch.utilities import rank_zero_only
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from ..training.fit import TrainingRun
     from ..weights.model import ScGenePT
 
+_UNKNOWN: Final = ("", "unknown")
+
 
 def finetune(  # noqa: PLR0913  (each is a choice of its own; recipe, sizes and devices are one value each)
     adata: AnnData,
@@ -68,8 +70,8 @@ def finetune(  # noqa: PLR0913  (each is a choice of its own; recipe, sizes and 
 
     A control cell goes in with the perturbed genes flagged, a perturbed cell should come out; the loss is the mean
     squared error over genes. Training stops early by the validation part of the split and returns the best epoch.
-    Batches and dropout are a function of seed, epoch and step, so a run that was killed and resumed ends with the
-    weights of an unbroken one.
+    Batches are a function of seed, epoch and step, dropout is one of the :class:`Hardware` too. So a run that was
+    killed and resumed ends with the weights of an unbroken one.
 
     Parameters
     ----------
@@ -112,7 +114,8 @@ def finetune(  # noqa: PLR0913  (each is a choice of its own; recipe, sizes and 
     Returns
     -------
     The model of the best epoch, in evaluation mode; ``card.training`` holds data hash, split, plan, seed and history.
-    ``adata`` is not changed.
+    The card of one that was trained further also names the perturbations (``train_before``), modalities and cell types
+    of before. ``adata`` is not changed.
 
     Raises
     ------
@@ -214,11 +217,10 @@ def _finished(model: ScGenePT, run: TrainingRun, examples: Examples, setup: Setu
     if run.interrupted:
         msg = f"Training was stopped after {len(run.history)} epochs; the model is the best of them."
         warnings.warn(msg, UserWarning, stacklevel=4)
-    modality = model.card.modality
-    if setup.modality not in modality.split(", "):
-        modality = f"{modality}, {setup.modality}"
+    before = model.card
     training = {
         **examples.parts,
+        "train_before": None if before.perturbed_genes is None else sorted(before.trained_on),
         "language": asked["language"],
         "data_sha256": examples.digest,
         "n_cells": len(examples.train),
@@ -227,16 +229,17 @@ def _finished(model: ScGenePT, run: TrainingRun, examples: Examples, setup: Setu
         "init": asked["init"],
         "version": asked["version"],
         "best_epoch": run.best_epoch,
+        "micro_batch": run.micro_batch,
         "interrupted": run.interrupted,
         "history": run.history.to_dict(orient="records"),
     }
-    # What an earlier card says of its data and scores does not hold for what was trained further.
+    # What an earlier card says of its data set and scores does not hold for what was trained further.
     card = replace(
-        model.card,
+        before,
         name=f"{model.name.removesuffix('-finetuned')}-finetuned",
         dataset="",
-        modality=modality,
-        cell_type=setup.cell_type,
+        modality=_both(before.modality, setup.modality) or "unknown",
+        cell_type=_both(before.cell_type, setup.cell_type),
         training=training,
         caveats=("Not evaluated yet: see scgenept.tl.evaluate.",),
         metrics=(),
@@ -245,3 +248,8 @@ def _finished(model: ScGenePT, run: TrainingRun, examples: Examples, setup: Setu
     )
     mean = dict(zip(examples.train.genes, examples.control_mean.tolist(), strict=True))
     return type(model)(model.network, model.vocabulary, card, genes=examples.train.genes, control_mean=mean)
+
+
+def _both(before: str, now: str) -> str:
+    """Join what an earlier card says and what holds now, each once, as far as they are known."""
+    return ", ".join(name for name in dict.fromkeys([*before.split(", "), *now.split(", ")]) if name not in _UNKNOWN)

@@ -136,11 +136,11 @@ def _of_part(adata: AnnData, labels: pd.Series[str], part: str) -> list[str]:
 
 def _trained(model: ScGenePT, adata: AnnData, labels: pd.Series[str]) -> list[str]:
     """Return the perturbations that a model was trained on: those on its card, else the training part of the data."""
-    on_card = model.card.training.get("train")
-    if on_card is not None:
-        return [str(Perturbation.parse(str(label))) for label in on_card]
+    on_card = [str(Perturbation.parse(label)) for label in sorted(model.card.trained_on)]
+    if model.card.perturbed_genes is not None:
+        return on_card
     if split_key(adata) in adata.obs and (names := _of_part(adata, labels, "train")):
-        return names
+        return [*on_card, *names]
     msg = (
         f"The card of {model.name} does not list the perturbations that it was trained on, and neither does "
         f"obs[{split_key(adata)!r}]. Run scgenept.pp.split(adata) as for its training (official models: "

@@ -238,7 +238,7 @@ def _leaked(baseline: Baseline, experiment: Experiment) -> list[str]:
 def _of_the_card(model: ScGenePT, experiment: Experiment) -> list[str]:
     """Say what the card knows against these scores: seen test perturbations, other modality, caveats of strata."""
     words = []
-    trained = {str(Perturbation.parse(label)) for label in model.card.training.get("train", ())}
+    trained = {str(Perturbation.parse(label)) for label in model.card.trained_on}
     if seen := [p for p in experiment.test if p in trained]:
         words.append(
             f"{{who}} {{was}} trained on {len(seen)} of the test perturbations, says {{its}} card: {listing(seen)}."

@@ -103,7 +103,7 @@ def starting_model(start: ScGenePT | None, wish: Wish, examples: Examples, setup
         without = [token for token in matches.where("unmatched") if token not in SPECIALS]
         facts.append({"name": source.name, "sha256": source.sha256, "n_tokens_without_text": len(without)})
         logger.info("%s: %d of %d tokens have no text (%s)", source.name, len(without), len(table), listing(without))
-    card = replace(card, training={"language": facts})
+    card = replace(card, training={"language": facts, "train": []})
     if start is None:
         model = from_nothing(vocabulary, recipe, texts, architecture, card=card, seed=seed)
     else:

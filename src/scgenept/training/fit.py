@@ -49,18 +49,21 @@ class TrainingRun:
         ``learning_rate``, ``seconds``, ``cells_per_second``.
     best_epoch
         The epoch whose weights were kept: the best by validation loss, or the last without validation.
+    micro_batch
+        Cells that went through at a time, in the end.
     interrupted
         Whether the user stopped it.
     """
 
     history: pd.DataFrame
     best_epoch: int
+    micro_batch: int
     interrupted: bool = False
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a training runs on and reports to; none of it changes the result beyond rounding.
+    """What a training runs on and reports to; it changes rounding, and the masks of dropout (:class:`Hardware`).
 
     Attributes
     ----------
@@ -150,11 +153,14 @@ def fit(
         _run(module, course, plan, around, device)
     elif course.resumed is not None:
         module.restore_weights(course.resumed["progress"])
+        module.micro_batch = course.resumed["progress"]["micro_batch"]
     module.cpu()
     module.halves.load_state_dict(course.best_weights or module.snapshot())
     rows.write_back()
     model.network.eval()
-    return TrainingRun(pd.DataFrame(course.history), course.best_epoch, course.interrupted)
+    return TrainingRun(
+        pd.DataFrame(course.history), course.best_epoch, module.micro_batch, interrupted=course.interrupted
+    )
 
 
 def _as_planned(pairs: Pairs, plan: TrainingPlan, seed: int) -> Pairs:

@@ -1,4 +1,4 @@
-"""On what to train: devices, number types, parts of batches. None of it is part of the recipe."""
+"""On what to train: devices, number types, parts of batches. Of the recipe it changes only the masks of dropout."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ PrecisionName: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
 class Hardware:
     """How to compute a training; the recipe is :class:`TrainingPlan`.
 
+    Batches are the same on any hardware. Dropout is not: each device and each part of a batch draws masks of its own,
+    so that with other ``devices`` or another ``micro_batch`` the weights differ by more than rounding, unless
+    ``Architecture(dropout=0.0)``. ``card.training["micro_batch"]`` says what it was in the end.
+
     Attributes
     ----------
     device
@@ -33,7 +37,7 @@ class Hardware:
         Number type of the products; weights, sums and the optimiser are float32. ``"auto"``: bfloat16 or, where there
         is none, float16 on CUDA; float32 elsewhere.
     micro_batch
-        Cells that go through at a time; the gradients of a batch are added up. ``None``: the whole batch, halved when
+        Cells that go through at a time; the gradients of a batch are added up. ``None``: the whole batch. Halved when
         memory runs out.
     compiled
         Translate the network with ``torch.compile`` first: minutes at the start, for faster steps on an accelerator.

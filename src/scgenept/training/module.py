@@ -50,7 +50,7 @@ class PerturbationModule(L.LightningModule):
     plan
         The recipe.
     seed
-        Of dropout: its masks are a function of seed, epoch, step and rank.
+        Of dropout: its masks are a function of seed, epoch, step, rank and the size of parts.
     precision
         Number type of the products.
     micro_batch
@@ -81,7 +81,7 @@ class PerturbationModule(L.LightningModule):
         self.plan = plan
         self.seed = seed
         self.precision = precision
-        self.micro_batch = micro_batch or plan.batch_size
+        self.micro_batch = int(micro_batch or plan.batch_size)  # a number of numpy cannot be saved
         self.epoch, self.first_step = 0, 0
         self.scaler = torch.amp.GradScaler(precision.device_type, enabled=precision.scaled)
         self._loss = torch.compile(loss) if compiled else loss
@@ -196,7 +196,7 @@ class PerturbationModule(L.LightningModule):
                 self.micro_batch = min(self.micro_batch, len(batch)) // 2 or 1
                 logger.log(
                     logging.WARNING,
-                    "Memory ran out: a batch of %d now goes through %d cells at a time; steps stay the same.",
+                    "Memory ran out: a batch of %d now goes through %d cells at a time; masks of dropout differ.",
                     self.plan.batch_size,
                     self.micro_batch,
                 )

@@ -33,7 +33,7 @@ class Card:
     intended_use, out_of_scope, caveats
         What the model is for, what not, and what is known to be wrong with it.
     training
-        Data hash, split table, seed and plan.
+        Data hash, perturbations by part, those of earlier trainings (``train_before``), seed and plan.
     metrics
         Measured test scores beside baselines, one row per perturbation or stratum and predictor.
     calibration
@@ -63,9 +63,15 @@ class Card:
 
     @property
     def perturbed_genes(self) -> frozenset[str] | None:
-        """Genes that were perturbed in the training data; ``None`` where the card does not list them."""
-        labels = self.training.get("train")
-        return None if labels is None else frozenset(gene for label in labels for gene in str(label).split("+"))
+        """Genes that were perturbed in any training of the weights; ``None`` where the card does not list them all."""
+        if self.training.get("train") is None or self.training.get("train_before", ()) is None:
+            return None
+        return frozenset(gene for label in self.trained_on for gene in label.split("+"))
+
+    @property
+    def trained_on(self) -> frozenset[str]:
+        """Perturbations that the weights learned from, in this training or an earlier one, as far as the card knows."""
+        return frozenset(str(label) for key in ("train", "train_before") for label in self.training.get(key) or ())
 
     def covers(self, modality: str) -> bool:
         """Whether cells perturbed in this way were among those trained on, as far as both are known."""
