@@ -64,6 +64,22 @@ def test_it_predicts_and_is_saved_and_read_back(tmp_path: Path) -> None:
     assert again.weight_hash == model.weight_hash
 
 
+def test_a_gene_that_data_labels_and_texts_name_differently_is_one_gene() -> None:
+    adata, ids = cells(), {"KLF1": "ENSG00000105610", "MAP2K6": "ENSG00000108984"}
+    by_id = adata.copy()
+    by_id.var_names = [ids.get(name, name) for name in adata.var_names]
+    assert set(ids.values()) <= set(by_id.var_names)
+    source = texts("mine", list(adata.var_names), 5)
+    first, second = (train(data, language=[source], variant="scgenept_go_c") for data in (adata, by_id))
+    assert len(second.vocabulary) == len(first.vocabulary)
+    predicted = []
+    for data, model in ((adata, first), (by_id, second)):
+        controls = data[data.obs["is_control"]].copy()
+        sgp.tl.predict_perturbation(controls, "KLF1+MAP2K6", model=model)
+        predicted.append(controls.layers["KLF1+MAP2K6"])
+    np.testing.assert_allclose(predicted[0], predicted[1], rtol=1e-5)
+
+
 def test_any_number_of_texts_of_any_width() -> None:
     adata = cells()
     genes = list(adata.var_names)

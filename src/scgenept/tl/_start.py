@@ -11,6 +11,7 @@ import numpy as np
 from .._errors import DataError, UnknownGeneError, UnknownNameError, listing, near_names
 from .._logging import logger
 from ..data.records import split_key
+from ..genes.matching import measured_as
 from ..genes.vocabulary import SPECIALS, Vocabulary
 from ..knowledge import KnowledgeSource, load
 from ..nn import VARIANTS
@@ -94,7 +95,7 @@ def starting_model(start: ScGenePT | None, wish: Wish, examples: Examples, setup
         licence="" if start is None else start.card.licence,
         citation="" if start is None else start.card.citation,
     )
-    vocabulary = _vocabulary(examples, sources) if start is None else start.vocabulary
+    vocabulary = _vocabulary(examples, sources, wish.rule) if start is None else start.vocabulary
     missing: Missing = "random" if wish.rule == "v1" else "mean"
     texts, facts = {}, []
     for source in sources:
@@ -125,11 +126,18 @@ def _sources(recipe: Variant, language: Sequence[KnowledgeSource | str] | None) 
     return sources
 
 
-def _vocabulary(examples: Examples, sources: Sequence[KnowledgeSource]) -> Vocabulary:
-    """Return measured genes, targets of any part, and genes that have a text, as the tokens of a fresh model."""
+def _vocabulary(examples: Examples, sources: Sequence[KnowledgeSource], rule: Rule) -> Vocabulary:
+    """Return measured genes, targets of any part, and genes that have a text, as the tokens of a fresh model.
+
+    A gene that is measured under another name has one token, not two.
+    """
+    measured = examples.train.genes
     targets = {gene for part in examples.parts.values() for name in part for gene in name.split("+")}
-    names = [*examples.train.genes, *sorted(targets), *(name for source in sources for name in source.names)]
-    return Vocabulary([name for name in dict.fromkeys(names) if name not in SPECIALS]).with_specials()
+    others = dict.fromkeys([*sorted(targets), *(name for source in sources for name in source.names)])
+    if rule == "alias":
+        known = measured_as(others, measured)
+        others = dict.fromkeys(name for name in others if name not in known)
+    return Vocabulary([name for name in dict.fromkeys([*measured, *others]) if name not in SPECIALS]).with_specials()
 
 
 def _variant(name: str | None) -> Variant:
