@@ -120,6 +120,20 @@ def test_half_written_cache(own_cache: Path, caplog: pytest.LogCaptureFixture) -
     assert after.asked == []
 
 
+def test_a_cache_that_another_process_holds_is_kept(
+    own_cache: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = embed(TEXTS, Counting())
+    monkeypatch.setattr("scgenept.knowledge._cache._PATIENCE", 0.01)
+    with closing(sqlite3.connect(database(own_cache), isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert embed(TEXTS, Counting()).sha256 == source.sha256
+        other.execute("COMMIT")
+    assert "cannot be read now (database is locked): vectors are made anew" in caplog.text
+    embed(TEXTS, after := Counting())
+    assert after.asked == []
+
+
 @pytest.mark.parametrize("content", [b"", b"not a database at all, not a database at all"])
 def test_cache_that_is_no_database(content: bytes, own_cache: Path) -> None:
     embed(TEXTS, Counting())

@@ -54,6 +54,19 @@ def test_aspects(terms: pd.DataFrame) -> None:
             write(terms, ["KLF1"], aspects=("X",))
 
 
+@pytest.mark.parametrize("gap", [float("nan"), None, pd.NA])
+def test_gaps_are_no_words(gap: object) -> None:
+    rows = [("KLF1", gap, "heme binding", "F"), ("KLF1", gap, gap, "F"), ("JUN", gap, gap, "P")]
+    terms = pd.DataFrame(rows, columns=COLUMNS)
+    assert go_texts(terms) == {"KLF1": "KLF1. Molecular function: heme binding."}
+    assert go_term_texts(terms, template="{symbol}, {name}: {term}") == {"KLF1": ("KLF1: heme binding",)}
+
+
+def test_a_full_name_may_stand_in_any_row() -> None:
+    rows = [("KLF1", None, "heme binding", "F"), ("KLF1", "KLF transcription factor 1", "nucleus", "C")]
+    assert go_texts(pd.DataFrame(rows, columns=COLUMNS))["KLF1"].startswith("KLF1, KLF transcription factor 1. Mol")
+
+
 def test_templates(terms: pd.DataFrame) -> None:
     assert go_texts(terms, ["NA"], template="{terms}") == {"NA": "Cellular component: nucleus."}
     assert go_texts(terms, ["NONAME"])["NONAME"] == "NONAME. Cellular component: nucleus."

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,6 +34,37 @@ def test_round_trip_is_exact(model: ScGenePT, tmp_path: Path) -> None:
     assert again.card.caveats == ("small",)
     assert again.weight_hash == model.weight_hash == again.card.weights_sha256
     assert "UNKNOWN" in (again.genes or ())
+
+
+def test_any_name_of_a_gene_comes_back(model: ScGenePT, tmp_path: Path) -> None:
+    names = ["TNF-\u03b1", "KLF1\r", "two\nlines", "a\tb", 'the "gene"', "'", " ", "#1"]
+    mean = {name: i / 7 for i, name in enumerate(names)}
+    odd = type(model)(model.network, model.vocabulary, model.card, genes=names, control_mean=mean)
+    again = load_folder(odd.save(tmp_path / "odd"))
+    assert again.genes == tuple(names)
+    assert again.control_mean == mean
+
+
+IN_ASCII = """
+import locale, sys
+import scgenept as sgp
+assert locale.getencoding() != "utf-8", locale.getencoding()
+mini = sgp.models.load("scgenept-mini")
+named = type(mini)(mini.network, mini.vocabulary, mini.card, genes=["TNF-\\u03b1"])
+assert sgp.models.load(named.save(sys.argv[1])).genes == ("TNF-\\u03b1",)
+"""
+
+
+def test_files_do_not_depend_on_the_locale(tmp_path: Path) -> None:
+    ascii_alone = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", IN_ASCII, tmp_path / "model"],
+        env=ascii_alone,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_half_precision_halves_the_file_and_stays_near(model: ScGenePT, tmp_path: Path) -> None:

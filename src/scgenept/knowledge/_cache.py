@@ -21,14 +21,16 @@ if TYPE_CHECKING:
 
 _AT_ONCE: Final = 500
 """Keys per query; SQLite takes at most 999 values in the builds of long ago."""
+_PATIENCE: Final = 30.0
+"""Seconds to wait for another process that reads or writes."""
 _TABLE: Final = "CREATE TABLE IF NOT EXISTS vectors (text BLOB PRIMARY KEY, vector BLOB NOT NULL, cut INTEGER)"
 
 
 class VectorCache:
     """One file per embedder, ``<cache>/embeddings/<embedder>.sqlite``; what is written is there after a crash.
 
-    A file that is damaged is put aside and begun anew; where the folder cannot be written to, nothing is kept. Both are
-    said, neither stops the work.
+    A file that is damaged is put aside and begun anew; one that another process holds is left alone; where the folder
+    cannot be written to, nothing is kept. All are said, none stops the work.
 
     Parameters
     ----------
@@ -54,13 +56,16 @@ class VectorCache:
         keys = list(by_key)
         found: dict[str, tuple[NDArray[np.float32], bool | None]] = {}
         try:
-            with closing(sqlite3.connect(self.path)) as opened:
+            with closing(sqlite3.connect(self.path, timeout=_PATIENCE)) as opened:
                 for start in range(0, len(keys), _AT_ONCE):
                     some = keys[start : start + _AT_ONCE]
                     marks = ",".join("?" * len(some))
                     query = f"SELECT text, vector, cut FROM vectors WHERE text IN ({marks})"
                     for key, vector, cut in opened.execute(query, some):
                         found[by_key[key]] = (np.frombuffer(vector, dtype="<f4"), None if cut is None else bool(cut))
+        except sqlite3.OperationalError as error:  # of the moment, such as a lock: the file may well be whole
+            logger.warning("%s cannot be read now (%s): vectors are made anew.", self.path, error)
+            return {}
         except (sqlite3.Error, ValueError) as error:
             self._put_aside(error)
             return {}
@@ -76,7 +81,7 @@ class VectorCache:
         ]
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(self.path, timeout=30)) as opened, opened:
+            with closing(sqlite3.connect(self.path, timeout=_PATIENCE)) as opened, opened:
                 opened.execute(_TABLE)
                 opened.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
         except (OSError, sqlite3.Error) as error:

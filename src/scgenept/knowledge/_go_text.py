@@ -80,7 +80,7 @@ def go_texts(
             )
             if names:
                 sentences.append(f"{ASPECTS[aspect]}: {'; '.join(names)}.")
-        name = str(rows["gene_name"].iloc[0]).strip()
+        name = _full_name(rows)
         texts[gene] = _named(template, name).format(symbol=gene, name=name, terms=" ".join(sentences)).strip()
     return texts
 
@@ -132,7 +132,7 @@ def go_term_texts(
     _check_template(template, {"symbol", "name", "term"})
     texts = {}
     for gene, rows in _by_gene(terms, genes, aspects):
-        name = str(rows["gene_name"].iloc[0]).strip()
+        name = _full_name(rows)
         filled = _named(template, name)
         texts[gene] = tuple(filled.format(symbol=gene, name=name, term=term) for term in dict.fromkeys(rows["term"]))
     return texts
@@ -146,9 +146,14 @@ def _by_gene(
         msg = f"Unknown GO aspects {listing(unknown)}; use F, P and C."
         raise UnknownNameError(msg)
     wanted = list(dict.fromkeys(terms["symbol"] if genes is None else genes))
-    rows = terms[terms["symbol"].isin(wanted) & terms["aspect"].isin(list(aspects))]
+    rows = terms[terms["symbol"].isin(wanted) & terms["aspect"].isin(list(aspects)) & terms["term"].notna()]
     by_gene = dict(iter(rows.groupby("symbol", sort=False)))
     return ((gene, by_gene[gene]) for gene in wanted if gene in by_gene)
+
+
+def _full_name(rows: pd.DataFrame) -> str:
+    """Return the full name of a gene, or nothing where no row has one."""
+    return next((str(name).strip() for name in rows["gene_name"].dropna()), "")
 
 
 def _check_template(template: str, fields: set[str]) -> None:

@@ -70,10 +70,7 @@ def save_folder(model: ScGenePT, path: str | Path, *, half: bool = False, overwr
         (work / CARD).write_text(_card_text(card))
         if calibration is not None:
             write_calibration(calibration, work / CALIBRATION)
-        with (work / GENES).open("w", newline="") as stream:
-            writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
-            writer.writerow(("gene", "token", "position", "control_mean"))
-            writer.writerows(_gene_rows(model))
+        _write_genes(model, work / GENES)
     return folder
 
 
@@ -157,6 +154,16 @@ def _card_text(card: Card) -> str:
     return json.dumps(card.to_dict(), indent=1, allow_nan=True) + "\n"
 
 
+def _write_genes(model: ScGenePT, path: Path) -> None:
+    rows = [("gene", "token", "position", "control_mean"), *_gene_rows(model)]
+    # Python before 3.13 leaves a bare "\r" unquoted, and no reader takes that
+    bare = any("\r" in str(name) for name, *_ in rows)
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(
+            stream, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_ALL if bare else csv.QUOTE_MINIMAL
+        ).writerows(rows)
+
+
 def _gene_rows(model: ScGenePT) -> Iterator[tuple[object, ...]]:
     """One row per token in the order of their ids, then the trained genes that have no token."""
     position = {gene: i for i, gene in enumerate(model.genes or ())}
@@ -169,7 +176,7 @@ def _gene_rows(model: ScGenePT) -> Iterator[tuple[object, ...]]:
 
 
 def _read_genes(path: Path, config: NetworkConfig) -> tuple[Vocabulary, list[str] | None, dict[str, float]]:
-    with path.open(newline="") as stream:
+    with path.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream, delimiter="\t"))
     tokens = [row["gene"] for row in rows if row.get("token")]
     if len(tokens) != config.n_tokens or any(row["token"] != str(i) for i, row in enumerate(rows[: len(tokens)])):
@@ -185,7 +192,7 @@ def _read_genes(path: Path, config: NetworkConfig) -> tuple[Vocabulary, list[str
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text())
+        values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         msg = f"{path} is not JSON ({error}). Was the copy interrupted? Copy or save the model again."
         raise CheckpointError(msg) from error

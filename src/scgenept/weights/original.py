@@ -37,7 +37,7 @@ def read_scgpt_folder(path: Path, *, genes: Sequence[str] | None = None) -> ScGe
     if absent := [name for name in SCGPT_FILES if not (path / name).is_file()]:
         msg = f"{path} is not a whole scGPT folder: {listing(absent)} missing. It needs {', '.join(SCGPT_FILES)}."
         raise CheckpointError(msg)
-    settings = json.loads((path / "args.json").read_text())
+    settings = json.loads((path / "args.json").read_text(encoding="utf-8"))
     return read_checkpoint(
         path / "best_model.pt",
         vocabulary=Vocabulary.from_json(path / "vocab.json"),
