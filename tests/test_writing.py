@@ -182,7 +182,7 @@ COMMANDS = {
     "demo": ("datasets.k562_mini", ["demo", "--out", "{out}"]),
     "predict": (
         "tl.predict_perturbation",
-        ["predict", "{cells}", "--genes", "KLF1", "--model", "scgenept-mini", "--out", "{out}"],
+        ["predict", "{cells}", "--genes", "KLF1", "--model", "scgenept-mini", "--out", "{out}.h5ad"],
     ),
     "evaluate": ("tl.evaluate", ["evaluate", "{cells}", "--model", "mean", "--out", "{out}"]),
     "finetune": ("pp.prepare", ["finetune", "{cells}", "--key", "condition", "--out", "{out}"]),
@@ -214,6 +214,7 @@ def test_commands_name_their_own_switch(switch: str, things: dict[str, Any], tmp
     else:
         out.mkdir()
         (out / "run.json").write_text("{}")
+        (out / "log.csv").touch()
     done = CliRunner().invoke(app, [switch, str(cells), "--out", str(out), *command])
     assert done.exit_code == 1
     assert option in done.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import reprlib
 
@@ -47,6 +48,37 @@ def require_whole(name: str, value: object, *, least: int = 1, otherwise: str = 
     if not isinstance(value, int | np.integer) or value < least:
         alternative = f", or {otherwise}" if otherwise else ""
         msg = f"{name}={shown(value)} should be a whole number, at least {least}{alternative}."
+        raise DataError(msg)
+
+
+def require_number(name: str, value: object, *, above: float = 0, below: float = math.inf) -> None:
+    """Refuse what is no number between two bounds, which it may not be itself.
+
+    Raises
+    ------
+    DataError
+        If it is something else.
+
+    Examples
+    --------
+    >>> require_number("learning_rate", 1e-4)
+    """
+    if not isinstance(value, int | float | np.integer | np.floating) or not above < value < below:
+        words = f"between {above:g} and {below:g}" if math.isfinite(below) else f"above {above:g}"
+        msg = f"{name}={shown(value)} should be a number {words}."
+        raise DataError(msg)
+
+
+def require_flag(name: str, value: object) -> None:
+    """Refuse what is neither True nor False.
+
+    Raises
+    ------
+    DataError
+        If it is something else.
+    """
+    if not isinstance(value, bool | np.bool_):
+        msg = f"{name}={shown(value)} should be True or False."
         raise DataError(msg)
 
 

@@ -21,7 +21,11 @@ def resolve_device(name: str | None = None) -> torch.device:
     DeviceError
         There is no such device.
     """
-    name = name or settings.device
+    name = name or settings.device or "auto"
+    given: object = name
+    if not isinstance(given, str):
+        msg = f"device={name!r} is no device name. Here there is: {', '.join(available_devices())}."
+        raise DeviceError(msg)
     if name == "auto":
         return torch.device("cuda:0" if torch.cuda.is_available() else "mps" if _has_mps() else "cpu")
     try:

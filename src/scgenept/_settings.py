@@ -32,12 +32,21 @@ def _mirrors() -> tuple[str, ...]:
     return tuple(os.environ.get("SCGENEPT_MIRRORS", "").split())
 
 
+def _timeout() -> float:
+    value = os.environ.get("SCGENEPT_TIMEOUT", "4")
+    try:
+        return float(value)
+    except ValueError:
+        msg = f"SCGENEPT_TIMEOUT={value!r} should be a number of seconds, such as 4."
+        raise ValueError(msg) from None
+
+
 def _progress() -> bool | None:
     value = os.environ.get("SCGENEPT_PROGRESS")
     return None if value is None else value.strip().casefold() in _TRUE
 
 
-@dataclass
+@dataclass(slots=True)
 class Settings:
     """Package-wide settings, reached as ``sgp.settings``.
 
@@ -71,7 +80,7 @@ class Settings:
     dataverse_url: str | None = field(default_factory=lambda: os.environ.get("SCGENEPT_DATAVERSE_URL"))
     mirrors: tuple[str, ...] = field(default_factory=_mirrors)
     offline: bool = field(default_factory=lambda: _flag("SCGENEPT_OFFLINE"))
-    timeout: float = field(default_factory=lambda: float(os.environ.get("SCGENEPT_TIMEOUT", "4")))
+    timeout: float = field(default_factory=_timeout)
     device: str = field(default_factory=lambda: os.environ.get("SCGENEPT_DEVICE", "auto"))
     default_model: str = field(default_factory=lambda: os.environ.get("SCGENEPT_MODEL", "scgenept_go_c:norman"))
     progress: bool | None = field(default_factory=_progress)

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import anndata as ad
+import h5py
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -123,3 +124,52 @@ def test_it_runs_as_a_module() -> None:
         [sys.executable, "-m", "scgenept", "--help"], capture_output=True, text=True, check=True, timeout=60
     )
     assert "demo" in done.stdout
+
+
+def test_files_that_are_no_h5ad_are_named(tmp_path: Path) -> None:
+    whole, cut, text, other = (tmp_path / f"{name}.h5ad" for name in ("whole", "cut", "text", "other"))
+    sgp.datasets.k562_mini()[:4].copy().write_h5ad(whole)
+    cut.write_bytes(whole.read_bytes()[:3000])
+    text.write_text("cells")
+    with h5py.File(other, "w") as file:
+        file.create_group("x")
+    out = tmp_path / "out.h5ad"
+    for path in (cut, text, other):
+        for command in (
+            ["predict", str(path), "--genes", "KLF1", "--model", "scgenept-mini", "--out", str(out)],
+            ["evaluate", str(path), "--model", "mean"],
+            ["finetune", str(path), "--out", str(tmp_path / "run")],
+        ):
+            result = runner.invoke(app, command)
+            assert result.exit_code == 1
+            assert f"Error: {path} is not a whole h5ad file (" in result.output
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--n-cells", "500"], "Error: --n-cells 500 of 4 control cells: ask for 1 to 4."),
+        (["--n-cells", "-1"], "Invalid value for '--n-cells'"),
+        (["--out", "result.csv"], "result.csv should end in .h5ad"),
+    ],
+)
+def test_options_are_named_as_they_are_typed(options: list[str], said: str, tmp_path: Path) -> None:
+    cells = tmp_path / "cells.h5ad"
+    sgp.datasets.k562_mini()[:4].copy().write_h5ad(cells)
+    command = ["predict", str(cells), "--genes", "KLF1", "--model", "scgenept-mini", "--out", str(tmp_path / "o.h5ad")]
+    result = runner.invoke(app, [*command, *options])
+    assert result.exit_code != 0
+    assert said in result.output
+
+
+def test_a_default_model_without_network_is_answered_with_an_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = tmp_path / "cells.h5ad"
+    sgp.datasets.k562_mini()[:4].copy().write_h5ad(cells)
+    monkeypatch.setattr(sgp.settings, "offline", True)
+    monkeypatch.setattr(sgp.settings, "cache_dir", tmp_path / "cache")
+    result = runner.invoke(app, ["predict", str(cells), "--genes", "KLF1", "--out", str(tmp_path / "out.h5ad")])
+    assert result.exit_code == 1
+    assert "Without a network, pass --model 'scgenept-mini'" in result.output

@@ -57,7 +57,10 @@ def test_what_is_missing_is_said_in_a_line(files: tuple[Path, Path], tmp_path: P
     data, weights = files
     for arguments, message in (
         ((tmp_path / "no.h5ad", "--out", tmp_path / "run"), "is not a file"),
-        ((data, "--out", tmp_path / "run", "--init", weights), "not set up"),
+        (
+            (data, "--out", tmp_path / "run", "--init", weights),
+            "is not set up: name the column of the labels with --key",
+        ),
         ((data, "--out", tmp_path / "run", "--key", "condition", "--split", "", "--epochs", 0), "epochs=0 should be"),
         ((data, "--out", tmp_path / "run", "--key", "condition", "--seed", -1), "Invalid value for '--seed'"),
     ):

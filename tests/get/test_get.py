@@ -183,3 +183,15 @@ def test_what_is_not_there() -> None:
         sgp.get.mudata(adata)
     with pytest.raises(UnknownNameError, match="Predictions: GENE03, GENE04"):
         sgp.get.record(adata, "GENE05")
+
+
+def test_strings_of_numpy_are_shown_as_strings() -> None:
+    adata = sgp.datasets.k562_mini()[:4].copy()
+    with pytest.raises(UnknownNameError, match="There is no prediction 'KLF2' in adata"):
+        sgp.get.predictions(adata, np.array(["KLF2"])[0])
+
+
+def test_one_prediction_as_mudata_needs_no_list() -> None:
+    adata = sgp.datasets.k562_mini()[:4].copy()
+    sgp.tl.predict_perturbation(adata, "KLF1", model="scgenept-mini")
+    assert list(sgp.get.mudata(adata, "KLF1").mod) == ["KLF1"]

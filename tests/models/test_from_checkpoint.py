@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 
 from scgenept import models
-from scgenept._errors import CheckpointError, UnsafePickleError
+from scgenept._errors import CheckpointError, DataError, UnsafePickleError
 from tests.golden_files import COPIES, N_HEADS, read_archive, tensors
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def test_vocabulary_is_asked_for(files: tuple[Path, Path]) -> None:
 
 
 def test_wrong_vocabulary(files: tuple[Path, Path]) -> None:
-    with pytest.raises(CheckpointError, match="60 rows"):
+    with pytest.raises(CheckpointError, match="is of 60 tokens, but the vocabulary names 4"):
         models.from_checkpoint(files[0], vocab={"A": 0, "<pad>": 1})
 
 
@@ -92,3 +92,24 @@ def test_paths_without_a_checkpoint(name: str, what: str, tmp_path: Path) -> Non
     (tmp_path / "empty").mkdir()
     with pytest.raises(CheckpointError, match=what):
         models.from_checkpoint(tmp_path / "empty" / name)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_heads": "8"}, "n_heads='8' should be a whole number"),
+        ({"n_heads": 0}, "n_heads=0 should be a whole number, at least 1"),
+        ({"vocab": 5}, r"vocab= should be a vocab\.json, or name -> token id, not int"),
+        ({"genes": "KLF1"}, "genes= should be a list of gene names, each once"),
+        ({"genes": ["KLF1", "KLF1"]}, "genes= should be a list of gene names, each once"),
+        ({"genes": 5}, "genes= should be a list of gene names, each once"),
+    ],
+)
+def test_arguments_of_another_kind(files: tuple[Path, Path], options: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        models.from_checkpoint(files[0], **{"vocab": files[1], **options})
+
+
+def test_only_models_are_cited() -> None:
+    with pytest.raises(DataError, match=r"model= should be a ScGenePT, not str\. Make one: scgenept\.models\.load"):
+        models.cite("scgenept-mini")  # type: ignore[arg-type]

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scgenept import settings
-from scgenept._errors import DownloadError, UnknownNameError
+from scgenept._device import available_devices, resolve_device
+from scgenept._errors import DeviceError, DownloadError, UnknownNameError
 from scgenept._settings import Settings
 from scgenept.registry import fetch, find, table
 from tests.registry.files import GOOD, H5AD, MEMBER, NORMAN_PATH, VOCAB, VOCAB_PATH, files_in, zipped
@@ -293,3 +294,31 @@ def test_pause_within_a_download_is_waited_for(cache: Path, monkeypatch: pytest.
         thread.start()
         assert fetch(VOCAB).read_bytes() == GOOD
         thread.join()
+
+
+def test_addresses_that_are_none_are_named(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "base_url", "bucket.example.org")
+    monkeypatch.setattr(settings, "mirrors", "ftp://mirror")
+    with pytest.raises(
+        DownloadError, match=r"Tried bucket.*: it does not begin with https://.*; ftp://mirror/"
+    ) as caught:
+        fetch(VOCAB)
+    assert "settings.base_url" in str(caught.value)
+
+
+def test_settings_are_checked(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "timeout", "5")
+    with pytest.raises(ValueError, match=r"settings\.timeout='5' should be a number above 0"):
+        fetch(VOCAB)
+    monkeypatch.setenv("SCGENEPT_TIMEOUT", "soon")
+    with pytest.raises(ValueError, match="SCGENEPT_TIMEOUT='soon' should be a number of seconds"):
+        Settings()
+    with pytest.raises(AttributeError, match="devise"):
+        settings.devise = "cpu"  # type: ignore[attr-defined]
+
+
+def test_no_device_is_any_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "device", None)
+    assert str(resolve_device()) in available_devices()
+    with pytest.raises(DeviceError, match="device=3 is no device name. Here there is: .*cpu"):
+        resolve_device(3)  # type: ignore[arg-type]

@@ -147,6 +147,24 @@ def test_a_fine_tuned_model_is_trained_further_without_being_changed() -> None:
         train(adata, init=first, variant=None, language=[texts("x", list(adata.var_names), 2)])
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"language": 5}, "language= should be a list of names or sources, not int"),
+        ({"loggers": 5}, "loggers= should be a list of lightning loggers, not 5"),
+        ({"callbacks": ["x"]}, r"callbacks= should be a list of lightning callbacks, not \['x'\]"),
+    ],
+)
+def test_lists_of_something_else_are_named(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        train(cells(), init=None, **{"variant": "scgpt", **options})
+
+
+def test_one_text_needs_no_list() -> None:
+    with pytest.raises(UnknownNameError, match="There is no source 'go_cc'"):
+        train(cells(), init=None, variant="scgenept_go_c", language="go_cc")
+
+
 def test_modalities_are_mixed_only_when_asked() -> None:
     adata = cells()
     start = pretrained(adata, fine_tuned=True)

@@ -25,6 +25,7 @@ from scgenept.training.hardware import Hardware
 from scgenept.training.plan import TrainingPlan
 from scgenept.training.run_folder import RunFolder
 from scgenept.training.step import GeneRows, loss
+from scgenept.weights.initial import Architecture
 from tests.golden_files import read_archive
 from tests.small import GENES, small_model
 
@@ -266,7 +267,20 @@ def test_compiled_training_gives_the_same_losses(monkeypatch: pytest.MonkeyPatch
         (lambda: Hardware(micro_batch=0), "micro_batch=0 should be"),
         (lambda: TrainingPlan(controls="paired"), "controls='paired' should be one of: redrawn, frozen, mean"),  # type: ignore[arg-type]
         (lambda: TrainingPlan(reproduce="v2"), "reproduce='v2'"),  # type: ignore[arg-type]
-        (lambda: TrainingPlan(batch_size=1.5), "batch_size=1.5 should be a positive whole"),  # type: ignore[arg-type]
+        (lambda: TrainingPlan(batch_size=1.5), "batch_size=1.5 should be a whole number, at least 1"),  # type: ignore[arg-type]
+        (lambda: TrainingPlan(epochs="5"), "epochs='5' should be a whole number"),  # type: ignore[arg-type]
+        (lambda: TrainingPlan(learning_rate="1e-4"), "learning_rate='1e-4' should be a number above 0"),  # type: ignore[arg-type]
+        (lambda: TrainingPlan(clip=None), "clip=None should be a number above 0"),  # type: ignore[arg-type]
+        (lambda: TrainingPlan(decay=float("nan")), "decay=nan should be a number above 0"),
+        (lambda: TrainingPlan(averaging=1.0), "averaging=1.0 should be a number between 0 and 1"),
+        (lambda: TrainingPlan(keep_targets="yes"), "keep_targets='yes' should be True or False"),  # type: ignore[arg-type]
+        (lambda: Hardware(micro_batch=1.5), "micro_batch=1.5 should be a whole number.*or None for the whole batch"),  # type: ignore[arg-type]
+        (lambda: Hardware(compiled="x"), "compiled='x' should be True or False"),  # type: ignore[arg-type]
+        (lambda: Architecture(d_model="8"), "d_model='8' should be a whole number, at least 1, or None"),  # type: ignore[arg-type]
+        (lambda: Architecture(dropout=1), "dropout=1 should be a number between 0 and 1"),
+        (lambda: Architecture(decoder="affine"), "decoder='affine' should be one of: direct, residual"),  # type: ignore[arg-type]
+        (lambda: Architecture(gene_offset=1), "gene_offset=1 should be True or False"),  # type: ignore[arg-type]
+        (lambda: Architecture(d_model=10, n_heads=4), "d_model=10 is not a multiple of n_heads=4"),
         (lambda: TrainingPlan.from_dict({"epoch": 1}), "A plan has no epoch"),
     ],
 )
@@ -276,7 +290,7 @@ def test_impossible_options(make: Callable[[], object], message: str) -> None:
 
 
 def test_a_plan_survives_json() -> None:
-    plan = TrainingPlan(reproduce="v1", epochs=3)
+    plan = TrainingPlan(reproduce="v1", epochs=np.int64(3), learning_rate=np.float32(0.5))
     assert TrainingPlan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
     assert (plan.controls, plan.control_examples, plan.keep_targets, plan.train_language) == (
         "frozen", True, False, True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import shutil
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import pytest
 from safetensors import SafetensorError
 
 import scgenept as sgp
-from scgenept._errors import TrainingError
+from scgenept._errors import CheckpointError, DataError, TrainingError
 from scgenept.training import run_folder, state
 from scgenept.training.state import load_state, save_state
 from tests.training import interrupted
@@ -109,17 +110,17 @@ def test_patience_holds_after_a_resume(tmp_path: Path) -> None:
 def test_another_run_in_the_folder(unbroken: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="holds a run already: pass resume=True"):
         interrupted.train(unbroken)
-    with pytest.raises(TrainingError, match="a run with another seed, so it cannot be resumed"):
+    with pytest.raises(TrainingError, match=r"cannot be resumed: seed=0 there, \d+ here\. Ask as then"):
         interrupted.train(unbroken, resume=True, rng=5)
-    with pytest.raises(TrainingError, match="another plan, "):
+    with pytest.raises(TrainingError, match=r"epochs=\d there, 9 here"):
         interrupted.train(unbroken, resume=True, plan={"epochs": 9})
     other_genes = interrupted.cells()[:, 1:].copy()
-    with pytest.raises(TrainingError, match="another data, network"):
+    with pytest.raises(TrainingError, match=r"other data \(cells, genes, labels, split or pairs\), other genes\. Ask"):
         interrupted.train(unbroken, resume=True, adata=other_genes)
     in_batches = interrupted.cells()
     in_batches.obs["batch"] = ["one", "two"] * 30
     sgp.pp.pair_controls(in_batches, by="batch")
-    with pytest.raises(TrainingError, match="another data, so it"):
+    with pytest.raises(TrainingError, match=r"cannot be resumed: other data \([^)]*\)\. Ask"):
         interrupted.train(unbroken, resume=True, adata=in_batches)
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(TrainingError, match=r"holds other files \(notes.txt\)"):
@@ -154,13 +155,36 @@ def test_a_full_disk_leaves_the_last_state(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_damaged_state(unbroken: Path, tmp_path: Path) -> None:
-    import shutil
-
     out = tmp_path / "run"
     shutil.copytree(unbroken, out)
     (out / "last.safetensors").write_bytes(b"not a state")
-    with pytest.raises(ValueError, match="is not a state of training"):
+    with pytest.raises(ValueError, match=r"last\.safetensors is damaged .*Train in another folder, or delete .*run"):
         interrupted.train(out, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        ("run.json", b'{"plan":', r"run\.json is damaged .*Train in another folder, or delete .*run to start anew"),
+        ("best.safetensors", None, r"best\.safetensors is gone\. Train in another folder, or delete"),
+    ],
+)
+def test_a_damaged_run(unbroken: Path, tmp_path: Path, name: str, damage: bytes | None, message: str) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(unbroken, out)
+    (out / name).unlink()
+    if damage is not None:
+        (out / name).write_bytes(damage)
+    with pytest.raises(CheckpointError, match=message):
+        interrupted.train(out, resume=True)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_what_failed_at_once_leaves_nothing_in_the_way(tmp_path: Path, resume: bool) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(DataError, match="do not fill one batch of 5000"):
+        interrupted.train(out, plan={"batch_size": 5000})
+    assert interrupted.train(out, plan={"epochs": 1}, resume=resume).card.training["plan"]["epochs"] == 1
 
 
 def test_state_of_any_shape(tmp_path: Path) -> None:

@@ -6,19 +6,20 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
 
-from scgenept._errors import CheckpointError
+from scgenept._errors import CheckpointError, UnknownNameError
+from scgenept.nn import Network
 from scgenept.weights.adapters import to_ours
 from scgenept.weights.folder import CALIBRATION, FILES, load_folder
+from scgenept.weights.model import ScGenePT
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from scgenept.weights.model import ScGenePT
 
 
 def test_round_trip_is_exact(model: ScGenePT, tmp_path: Path) -> None:
@@ -208,3 +209,35 @@ def test_export_reads_back_the_same(model: ScGenePT, tmp_path: Path, form: str) 
     assert all(name.startswith("cls_decoder.") for name in left_over)
     for name, tensor in model.network.state_dict().items():
         assert torch.equal(ours[name].float(), tensor), name
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("card.json", '"tiny"', "5", r"card\.json is damaged at 'name', which is 5"),
+        ("card.json", '"name"', '"nom"', r"card\.json has fields that this version does not know: nom"),
+        ("config.json", '"d_model"', '"width"', r"config\.json describes no network of this version\. Update"),
+        ("genes.tsv", "\tposition\t", "\tplace\t", r"genes\.tsv has no column position: the file is damaged"),
+    ],
+)
+def test_damage_is_said_of_the_file(
+    model: ScGenePT, tmp_path: Path, file: str, old: str, new: str, message: str
+) -> None:
+    path = model.save(tmp_path / "model") / file
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(CheckpointError, match=message):
+        load_folder(path.parent)
+
+
+def test_export_of_what_the_original_has_no_place_for(model: ScGenePT, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="form='torch' does not exist: native, flash"):
+        model.export(tmp_path / "a.pt", form="torch")  # type: ignore[arg-type]
+    first = model.network.config.languages[0]
+    both = replace(model.network.config, languages=(first, replace(first, name="mine"), replace(first, name="yours")))
+    several = ScGenePT(Network.initialised(both), model.vocabulary, model.card)
+    with pytest.raises(
+        CheckpointError, match="has the texts mine, yours, for which the original network has one place"
+    ):
+        several.export(tmp_path / "a.pt")
+    assert not list(tmp_path.iterdir())

@@ -41,11 +41,14 @@ def test_data_parallel_names_are_read(checkpoint: tuple[Path, Path]) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda state: state.pop("ln.bias"), r"1 missing: body\.norm\.bias"),
+        (lambda state: state.pop("ln.bias"), r"1 missing: ln\.bias"),
         (lambda state: state.update({"nope.weight": torch.zeros(2)}), r"1 without a place: nope\.weight"),
-        (lambda state: state.update({"decoder.fc.0.bias": torch.zeros(7)}), r"1 of the wrong shape: body\.decoder"),
+        (lambda state: state.update({"decoder.fc.0.bias": torch.zeros(7)}), r"1 of the wrong shape: decoder"),
         (lambda state: [state.pop(name) for name in list(state) if "layers" in name], "no transformer layer"),
-        (lambda state: state.update({"encoder.embedding.weight": torch.zeros(9, 32)}), "9 rows in genes.token_table"),
+        (
+            lambda state: state.update({"encoder.embedding.weight": torch.zeros(9, 32)}),
+            "of 9 tokens, .*names 60",
+        ),
     ],
 )
 def test_every_tensor_is_accounted_for(checkpoint: tuple[Path, Path], change: object, message: str) -> None:
@@ -81,3 +84,30 @@ def test_a_scgpt_folder_starts_flags_and_decoder_afresh(checkpoint: tuple[Path, 
     assert torch.equal(ours["genes.token_table.weight"], state["encoder.embedding.weight"])
     assert torch.equal(ours["body.layers.0.linear1.weight"], state["transformer_encoder.layers.0.linear1.weight"])
     assert not torch.equal(ours["body.decoder.value.0.weight"], state["decoder.fc.0.weight"])
+
+
+def test_tensors_are_named_as_in_the_file(checkpoint: tuple[Path, Path]) -> None:
+    path, vocabulary = checkpoint
+    state = torch.load(path, weights_only=True)
+    lost = next(name for name in state if "layers.0.self_attn" in name)
+    torch.save({name: tensor for name, tensor in state.items() if name != lost}, path)
+    with pytest.raises(CheckpointError) as caught:
+        read_checkpoint(path, vocabulary=Vocabulary.from_json(vocabulary), n_heads=N_HEADS)
+    assert "1 missing: transformer_encoder.layers.0.self_attn." in str(caught.value)
+    assert "body." not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [("{", r"args\.json is not JSON"), ('{"nheads": "x"}', r"args\.json names nheads='x'"), ("[]", "a JSON object")],
+)
+def test_settings_of_scgpt_that_are_damaged(
+    checkpoint: tuple[Path, Path], tmp_path: Path, settings: str, message: str
+) -> None:
+    folder = tmp_path / "scgpt"
+    folder.mkdir()
+    (folder / "best_model.pt").write_bytes(checkpoint[0].read_bytes())
+    (folder / "vocab.json").write_bytes(checkpoint[1].read_bytes())
+    (folder / "args.json").write_text(settings)
+    with pytest.raises(CheckpointError, match=message):
+        read_scgpt_folder(folder)

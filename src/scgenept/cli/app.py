@@ -49,14 +49,14 @@ def predict(
     out: Annotated[Path, typer.Option(help="h5ad to write.")],
     model: Annotated[str, typer.Option(help="Name or path of a model.")] = "",
     layer: Annotated[str, typer.Option(help="Layer to read; X by default.")] = "",
-    n_cells: Annotated[int, typer.Option(help="Draw this many cells; 0 for all.")] = 0,
+    n_cells: Annotated[int, typer.Option(min=0, help="Draw this many cells; 0 for all.")] = 0,
     *,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output file.")] = False,
 ) -> None:
     """Predict the response of your own control cells to a perturbation."""
     from .predict import run_predict
 
-    with readable_errors("overwrite"):
+    with readable_errors("model", "layer", "n_cells"):
         typer.echo(
             run_predict(
                 cells,
@@ -77,14 +77,14 @@ def evaluate(
     model: Annotated[str, typer.Option(help="Name or path of a model to judge, or name of a baseline.")] = "",
     out: Annotated[Path | None, typer.Option(help="Folder to write the tables to.")] = None,
     split: Annotated[str, typer.Option(help="Part of the split to score.")] = "test",
-    n_control_cells: Annotated[int, typer.Option(help="Control cells a model predicts from; 0 for all.")] = 300,
+    n_control_cells: Annotated[int, typer.Option(min=0, help="Control cells a model predicts from; 0 for all.")] = 300,
     *,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the tables in the folder.")] = False,
 ) -> None:
     """Judge predictions beside baselines and a replicate: rows are perturbations, or cells with labels in obs."""
     from .evaluate import run_evaluate
 
-    with readable_errors("overwrite"):
+    with readable_errors("overwrite", "split", "n_control_cells"):
         typer.echo(
             run_evaluate(
                 data,

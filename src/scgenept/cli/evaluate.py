@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._errors import DataError
-from .files import require_file
+from .files import read_cells, require_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,8 +22,6 @@ def run_evaluate(
     overwrite: bool,
 ) -> str:
     """Read cells and predictions or a model, evaluate, write the tables; return what to print."""
-    import anndata as ad
-
     from .. import tl
     from ..evaluation.report import require_report_folder
 
@@ -35,8 +33,8 @@ def run_evaluate(
             require_file(path)
     if out is not None:
         require_report_folder(out, overwrite=overwrite)
-    judged = ad.read_h5ad(predictions) if predictions is not None else model
-    report = tl.evaluate(ad.read_h5ad(data), judged, split=split, n_control_cells=n_control_cells or None)
+    judged = read_cells(predictions) if predictions is not None else model
+    report = tl.evaluate(read_cells(data), judged, split=split, n_control_cells=n_control_cells or None)
     if out is None:
         return str(report)
     report.to_csv(out, overwrite=overwrite)

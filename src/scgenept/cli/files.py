@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from .._errors import WriteError
+from .._errors import DataError, WriteError
 from .._io import atomic_file, require_writable
 
 if TYPE_CHECKING:
@@ -22,6 +22,21 @@ def require_file(path: Path) -> None:
         raise FileNotFoundError(msg)
 
 
+def read_cells(path: Path) -> AnnData:
+    """Read an h5ad, or say what is wrong with the file."""
+    import anndata as ad
+
+    require_file(path)
+    try:
+        return ad.read_h5ad(path)
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever HDF5 and anndata say of a file that is cut or something else
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        msg = f"{path} is not a whole h5ad file ({said})."
+        raise DataError(msg) from error
+
+
 def require_free(out: Path, *, overwrite: bool) -> None:
     """Refuse to write where something is, or where one cannot write, before anything is computed."""
     if out.is_dir():
@@ -30,6 +45,9 @@ def require_free(out: Path, *, overwrite: bool) -> None:
     if out.exists() and not overwrite:
         msg = f"{out} exists: choose another --out, or pass --overwrite."
         raise FileExistsError(msg)
+    if out.suffix.lower() != ".h5ad":
+        msg = f"{out} should end in .h5ad, which is what is written."
+        raise DataError(msg)
     require_writable(out)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .files import require_file, require_free, write_cells
+from .files import read_cells, require_file, require_free, write_cells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,14 +22,12 @@ def run_predict(
     overwrite: bool,
 ) -> str:
     """Read cells, predict, write an h5ad of the input cells with the prediction; return what to print."""
-    import anndata as ad
-
     from .. import get, tl
     from ..perturbation import Perturbation
 
     require_file(cells)
     require_free(out, overwrite=overwrite)
-    adata = ad.read_h5ad(cells)
+    adata = read_cells(cells)
     result = tl.predict_perturbation(adata, genes, model=model, layer=layer, n_cells=n_cells or None, copy=True)
     if result is None:  # pragma: no cover  (copy=True returns one)
         msg = "No result."

@@ -25,7 +25,7 @@ def mudata(adata: AnnData, keys: Sequence[str] | None = None) -> MuData:
     adata
         With predictions of :func:`scgenept.tl.predict_perturbation`.
     keys
-        Which of them; by default all.
+        Which of them, or which one; by default all.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def mudata(adata: AnnData, keys: Sequence[str] | None = None) -> MuData:
     import mudata as md
 
     require_anndata(adata)
-    names = list(predictions(adata)) if keys is None else list(keys)
+    names = list(predictions(adata)) if keys is None else [keys] if isinstance(keys, str) else list(keys)
     found = [find_prediction(adata, name)[0] for name in names]
     if not found:
         remedy = why_missing(adata) or " Run scgenept.tl.predict_perturbation first."

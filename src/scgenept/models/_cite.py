@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._arguments import require_kind
+
 if TYPE_CHECKING:
     from ..weights.model import ScGenePT
 
@@ -26,6 +28,9 @@ def cite(model: ScGenePT) -> str:
     >>> "Norman" in sgp.cite(sgp.models.load("scgenept-mini"))
     True
     """
+    from ..weights.model import ScGenePT
+
+    require_kind("model", model, ScGenePT, "scgenept.models.load('scgenept-mini')")
     card = model.card
     lines = [f"{card.name}: {card.citation or 'no citation recorded'}"]
     lines += [f"Licence: {card.licence}"] * bool(card.licence)

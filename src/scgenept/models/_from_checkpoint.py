@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .._arguments import require_path
-from .._errors import CheckpointError
+from .._arguments import require_path, require_whole
+from .._errors import CheckpointError, DataError
 from ..genes.vocabulary import Vocabulary
 from ..weights.card import Card
 from ..weights.folder import is_folder, load_folder
@@ -69,6 +69,18 @@ def from_checkpoint(
     if vocab is None:
         msg = f"{source} does not name its tokens: pass vocab= with the vocab.json that belongs to it."
         raise CheckpointError(msg)
+    require_whole("n_heads", n_heads)
+    if not isinstance(vocab, Mapping):
+        require_path("vocab", vocab, what="a vocab.json, or name -> token id")
+    given: object = genes
+    if given is not None and (isinstance(given, str) or not isinstance(given, Iterable) or not _each_once(given)):
+        msg = "genes= should be a list of gene names, each once."
+        raise DataError(msg)
     vocabulary = Vocabulary.from_mapping(vocab) if isinstance(vocab, Mapping) else Vocabulary.from_json(vocab)
     card = Card(name=source.stem, caveats=("Read from a file without a card: its training data are not known.",))
     return read_checkpoint(source, vocabulary=vocabulary, genes=genes, n_heads=n_heads, card=card)
+
+
+def _each_once(names: Iterable[object]) -> bool:
+    listed = list(names)
+    return len(set(listed)) == len(listed)

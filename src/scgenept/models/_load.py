@@ -63,7 +63,7 @@ def load(name_or_path: str | os.PathLike[str], dataset: str | None = None) -> Sc
     if is_scgpt_folder(path):
         return read_scgpt_folder(path)
     text = str(name_or_path)
-    if path.exists() or path.suffix or len(path.parts) > 1:
+    if (text and path.exists()) or path.suffix or len(path.parts) > 1:
         what = "holds no model" if path.is_dir() else "is no model folder" if path.exists() else "does not exist"
         msg = f"{path} {what}. For a .pt file use scgenept.models.from_checkpoint(path, vocab=...)."
         raise CheckpointError(msg)

@@ -52,4 +52,4 @@ def seems(source: Path) -> str:
     if start[8:9] == b"{" and start[4:8] == bytes(4):
         return "seems to be a safetensors file"
     seen = next((what for begin, what in _STARTS.items() if start.lstrip().startswith(begin)), None)
-    return f"seems to be {seen} (it begins with {start!r})" if seen else f"begins with {start!r}"
+    return f"seems to be {seen} (it begins with {start[:16]!r})" if seen else f"begins with {start[:16]!r}"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from .._arguments import require_flag, require_whole
+from .._errors import DataError
 from .._logging import logger
 from .engine import predict_cells
 
@@ -43,12 +45,12 @@ class Approximation:
     def __post_init__(self) -> None:
         for name, least in (("context_genes", 2), ("checked_cells", 1)):
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < least):
-                msg = f"{name}={value!r} should be a whole number, at least {least}."
-                raise ValueError(msg)
+            if value is not None or name == "checked_cells":
+                require_whole(name, value, least=least)
+        require_flag("mean_control", self.mean_control)
         if self.context_genes is None and not self.mean_control:
             msg = "An approximation leaves something out: pass context_genes=, mean_control=True or both."
-            raise ValueError(msg)
+            raise DataError(msg)
 
     def record(self, error: ApproximationError) -> dict[str, Any]:
         """Return what was left out, and the error of it, as plain values for ``uns``."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 import numpy as np
 import torch
 
-from .._arguments import require_kind
+from .._arguments import require_kind, require_whole
 from .._device import is_out_of_memory, resolve_device
 from .._errors import DataError, DeviceError
 from .._progress import bar
@@ -58,13 +58,16 @@ class Engine:
     approximation: Approximation | None = None
 
     def __post_init__(self) -> None:
-        size: object = self.batch_size
-        if size != "auto" and not (isinstance(size, int) and size >= 1):
-            msg = f"batch_size={self.batch_size!r} should be a whole number of cells, at least 1, or 'auto'."
-            raise DataError(msg)
+        if self.batch_size != "auto":
+            require_whole("batch_size", self.batch_size, otherwise="'auto'")
         if self.dtype not in _DTYPES:
             msg = f"dtype={self.dtype!r} should be one of {', '.join(_DTYPES)}."
             raise DataError(msg)
+        if self.approximation is not None:
+            from .approximation import Approximation  # which stands on this module
+
+            how = "scgenept.tl.Approximation(mean_control=True)"
+            require_kind("approximation", self.approximation, Approximation, how)
 
 
 class PredictedCells(NamedTuple):

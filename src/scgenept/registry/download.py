@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from .._arguments import require_number
 from .._errors import DownloadError
 from .._logging import logger
 from .._settings import settings
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from .table import Entry
 
+_NO_ADDRESS: Final = "it does not begin with https:// (see settings.base_url, dataverse_url and mirrors)"
 _WEB_PAGE: Final = (b"<!doctype html", b"<html", b"<head", b"<body", b"<?xml")
 _STARTS: Final = {
     ".h5ad": (b"\x89HDF",),
@@ -110,9 +112,10 @@ def fetch_member(name: str, member: str) -> Path:
 
 def _download(entry: Entry, work: Path) -> None:
     """Try every address in turn; put the first good file into place."""
-    urls = entry.urls()
+    require_number("settings.timeout", settings.timeout)
+    failures = {url: _NO_ADDRESS for url in entry.urls() if urlsplit(url).scheme not in {"http", "https"}}
+    urls = [url for url in entry.urls() if url not in failures]
     servers = Servers(urls, timeout=settings.timeout)
-    failures: dict[str, str] = {}
     for url in urls:
         server = urlsplit(url).netloc
         if server in failures:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from .._errors import UnknownNameError, listing, near_names
 from .._settings import settings
@@ -89,7 +89,9 @@ class Entry:
         """Return the addresses to try, in order: the base of the settings or our own, then the mirrors."""
         bases = {"bucket": settings.base_url or BUCKET, "dataverse": settings.dataverse_url or DATAVERSE}
         first = bases.get(self.base, self.base)
-        return tuple(f"{base.rstrip('/')}/{path}" for base in (first, *settings.mirrors) for path in self.paths)
+        given: Any = settings.mirrors
+        mirrors = [given] if isinstance(given, str) else given
+        return tuple(f"{base.rstrip('/')}/{path}" for base in (first, *mirrors) for path in self.paths)
 
 
 @cache

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from .._arguments import require_kind
+from .._arguments import require_kind, shown
 from .._errors import DataError, TrainingError
 from .._random import seed_of
 from .._version import VERSION
@@ -33,11 +36,8 @@ from ._start import (
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
 
     from anndata import AnnData
-    from lightning.pytorch.callbacks import Callback
-    from lightning.pytorch.loggers import Logger
 
     from .._types import RNGLike
     from ..data.examples import Examples
@@ -156,6 +156,7 @@ def finetune(  # noqa: PLR0913  (each is a choice of its own; recipe, sizes and 
         if value is not None:
             require_kind(name, value, kind, how)
     plan = plan or TrainingPlan()
+    loggers, callbacks = _listed("loggers", loggers, Logger), _listed("callbacks", callbacks, Callback)
     seed = seed_of(rng)
     if resume and out is None:
         msg = "resume=True needs out=, the folder of the run to go on with."
@@ -195,6 +196,15 @@ def finetune(  # noqa: PLR0913  (each is a choice of its own; recipe, sizes and 
         if writing:
             model.save(folder.model, overwrite=True)
     return model
+
+
+def _listed(name: str, given: object, kind: type) -> Sequence[Any]:
+    """Return what Lightning is to be handed, or say what it should be; one may come without a list."""
+    listed = [given] if isinstance(given, kind) else given
+    if not isinstance(listed, Sequence) or not all(isinstance(one, kind) for one in listed):
+        msg = f"{name}= should be a list of {kind.__module__.split('.')[0]} {name}, not {shown(given)}."
+        raise DataError(msg)
+    return listed
 
 
 def _check(adata: AnnData, layer: str | None) -> Setup:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +22,6 @@ from ..weights.initial import from_nothing, from_pretrained, further, set_gene_o
 from ..weights.model import ScGenePT
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
 
     from anndata import AnnData
@@ -118,6 +119,12 @@ def _sources(recipe: Variant, language: Sequence[KnowledgeSource | str] | None) 
     """Return the texts asked for, or the published ones of the variant."""
     if language is None:
         return [load(name) for name in recipe.languages]
+    if isinstance(language, str | os.PathLike | KnowledgeSource):
+        language = [language]
+    given: object = language
+    if not isinstance(given, Iterable):
+        msg = f"language= should be a list of names or sources, not {type(language).__name__}."
+        raise DataError(msg)
     sources = [source if isinstance(source, KnowledgeSource) else load(source) for source in language]
     names = [source.name for source in sources]
     if odd := [name for name in names if not name or "." in name or names.count(name) > 1]:

@@ -221,9 +221,10 @@ class Course(Callback):
         if np.isfinite(value):
             return
         saved = f" Its batch is saved{where}." if where else ""
+        kept = "" if self.folder is None else f" The state in {self.folder.path} is from before it."
         msg = (
-            f"{what[0].upper()}{what[1:]} is {value}.{saved} A lower learning_rate, precision='float32' or a look at "
-            "extreme values in the data usually helps; the last state that was written is from before it."
+            f"{what[0].upper()}{what[1:]} is {value}.{saved} What usually helps: a lower TrainingPlan(learning_rate=), "
+            f"Hardware(precision='float32'), or a look at extreme values in the data.{kept}"
         )
         raise TrainingError(msg)
 

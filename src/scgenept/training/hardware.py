@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import torch
 
-from .._errors import DataError, UnknownNameError, listing
+from .._arguments import require_flag, require_whole
+from .._errors import UnknownNameError, listing
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -55,9 +56,9 @@ class Hardware:
         if self.precision not in get_args(PrecisionName):
             msg = f"precision={self.precision!r} should be one of: {listing(get_args(PrecisionName))}."
             raise UnknownNameError(msg)
-        if self.micro_batch is not None and self.micro_batch < 1:
-            msg = f"micro_batch={self.micro_batch} should be a positive number of cells, or None."
-            raise DataError(msg)
+        if self.micro_batch is not None:
+            require_whole("micro_batch", self.micro_batch, otherwise="None for the whole batch")
+        require_flag("compiled", self.compiled)
 
 
 @dataclass(frozen=True)

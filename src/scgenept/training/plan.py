@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
-from .._errors import DataError, UnknownNameError, listing
+from .._arguments import require_flag, require_number, require_whole
+from .._errors import UnknownNameError, listing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,16 +86,17 @@ class TrainingPlan:
     reproduce: Literal["v1"] | None = None
 
     def __post_init__(self) -> None:
-        positive = ("learning_rate", "decay", "epochs", "batch_size", "genes_per_step", "clip", "patience")
-        for name in positive:
-            value = getattr(self, name)
-            whole = name in {"epochs", "batch_size", "genes_per_step", "patience"}
-            if not math.isfinite(value) or value <= 0 or (whole and value != int(value)):
-                msg = f"{name}={value!r} should be a positive {'whole ' if whole else ''}number."
-                raise DataError(msg)
-        if self.averaging is not None and not 0 < self.averaging < 1:
-            msg = f"averaging={self.averaging!r} should lie between 0 and 1, or be None."
-            raise DataError(msg)
+        for name in ("epochs", "batch_size", "genes_per_step", "patience"):
+            require_whole(name, getattr(self, name))
+            object.__setattr__(self, name, int(getattr(self, name)))  # a number of numpy cannot be saved
+        for name in ("learning_rate", "decay", "clip"):
+            require_number(name, getattr(self, name))
+            object.__setattr__(self, name, float(getattr(self, name)))
+        if self.averaging is not None:
+            require_number("averaging", self.averaging, below=1)
+            object.__setattr__(self, "averaging", float(self.averaging))
+        for name in ("control_examples", "keep_targets", "train_language", "validate_all_genes"):
+            require_flag(name, getattr(self, name))
         for name, allowed in (("controls", get_args(Controls)), ("targets", get_args(Targets))):
             if getattr(self, name) not in allowed:
                 msg = f"{name}={getattr(self, name)!r} should be one of: {listing(allowed)}."

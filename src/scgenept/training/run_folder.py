@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from filelock import FileLock, Timeout
 
 from .._arguments import require_path
-from .._errors import TrainingError, WriteError, listing
+from .._errors import CheckpointError, TrainingError, WriteError, listing
 from .._io import atomic_file, require_writable
 from ..weights.folder import RUN_MODEL
 from .state import load_state, save_state
@@ -26,6 +27,18 @@ LAST: Final = "last.safetensors"
 BEST: Final = "best.safetensors"
 LOG: Final = "log.csv"
 _LOCK: Final = ".lock"
+
+_GENES: Final = "other genes"
+_TEXTS: Final = "other texts (language=)"
+_IN_WORDS: Final = {
+    "data": "other data (cells, genes, labels, split or pairs)",
+    "init": "other weights to start from (init=)",
+    "language": _TEXTS,
+    "languages": _TEXTS,
+    "n_tokens": _GENES,
+    "pad_id": _GENES,
+}
+"""What a difference means whose values say nothing to a reader: hashes, and numbers that follow from others."""
 
 
 class RunFolder:
@@ -95,9 +108,21 @@ class RunFolder:
         return load_state(path) if path.exists() else None
 
     def load_best(self) -> dict[str, Any] | None:
-        """Return the best weights, or ``None`` where none were written yet."""
+        """Return the best weights, or ``None`` where none were written yet.
+
+        Raises
+        ------
+        CheckpointError
+            They were written, as the state says, and are gone.
+        """
         path = self.path / BEST
-        return load_state(path) if path.exists() else None
+        if path.exists():
+            return load_state(path)
+        state = self.load()
+        if state is not None and math.isfinite(state["books"]["best_loss"]):
+            msg = f"{path} is gone. Train in another folder, or delete {self.path} to start anew."
+            raise CheckpointError(msg)
+        return None
 
     def save(self, state: dict[str, Any]) -> None:
         """Replace the state; the one that is there stays if the disk is full."""
@@ -122,16 +147,19 @@ class RunFolder:
 
     def _begin(self) -> None:
         record = self.path / RUN
-        if not record.exists():
+        if not _has_begun(self.path):
             with atomic_file(record) as work:
                 work.write_text(json.dumps(self.asked, indent=1) + "\n")
             return
-        before = json.loads(record.read_text())
-        if other := [name for name in {**before, **self.asked} if before.get(name) != self.asked.get(name)]:
-            detail = "; ".join(f"{name}: {before.get(name)} there, {self.asked.get(name)} here" for name in other[:3])
+        try:
+            before = json.loads(record.read_text())
+        except (OSError, ValueError) as error:
+            msg = f"{record} is damaged ({error}). Train in another folder, or delete {self.path} to start anew."
+            raise CheckpointError(msg) from error
+        if before != self.asked:
             msg = (
-                f"{self.path} holds a run with another {listing(other)}, so it cannot be resumed ({detail[:400]}). "
-                "Choose another folder."
+                f"{self.path} holds a run that was asked for otherwise, so it cannot be resumed: "
+                f"{listing(_differences(before, self.asked))}. Ask as then, or choose another folder."
             )
             raise TrainingError(msg)
         for leftover in self.path.glob(".*.*"):  # of a process that was killed while it wrote
@@ -156,10 +184,31 @@ def require_run_folder(path: str | os.PathLike[str], *, resume: bool) -> Path:
         raise TrainingError(msg)
     require_writable(folder / RUN)
     if (folder / RUN).exists():
-        if not resume:
+        if _has_begun(folder) and not resume:
             msg = f"{folder} holds a run already: pass resume=True to go on with it, or choose another folder."
             raise TrainingError(msg)
     elif folder.is_dir() and (others := sorted(entry.name for entry in folder.iterdir() if entry.name != _LOCK)):
         msg = f"{folder} holds other files ({listing(others)}): choose an empty or new folder."
         raise TrainingError(msg)
     return folder
+
+
+def _has_begun(folder: Path) -> bool:
+    """Whether a run left anything to go on with; what failed at once leaves only what it was asked for."""
+    return (folder / RUN).exists() and any((folder / name).exists() for name in (LAST, BEST, LOG, RUN_MODEL))
+
+
+def _differences(before: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """Say what two runs were asked for differently, field by field."""
+    found = []
+    for name in {**before, **asked}:
+        there, here = before.get(name), asked.get(name)
+        if there == here:
+            continue
+        if name in _IN_WORDS:
+            found.append(_IN_WORDS[name])
+        elif isinstance(there, dict) and isinstance(here, dict):
+            found += _differences(there, here)
+        else:
+            found.append(f"{name}={there!r} there, {here!r} here")
+    return list(dict.fromkeys(found))

@@ -50,7 +50,7 @@ def load_state(path: Path) -> dict[str, Any]:
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118  (no mapping)
         state: dict[str, Any] = _unpack(json.loads(header), tensors)
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        msg = f"{path} is not a state of training ({error}): delete it to start anew."
+        msg = f"{path} is damaged ({error}). Train in another folder, or delete {path.parent} to start anew."
         raise CheckpointError(msg) from error
     return state
 

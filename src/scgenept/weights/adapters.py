@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from torch import Tensor
 
@@ -103,17 +103,40 @@ def to_original(state: Mapping[str, Tensor], config: NetworkConfig, form: KeyFor
     Language tables become float64 as there, and the classifier head that the original never uses is
     filled with zeros.
     """
-    rules = {ours: theirs for theirs, ours in _rules({_slot(s.name): s.name for s in config.languages}).items()}
+    rules = _back({_slot(source.name): source.name for source in config.languages})
     original: dict[str, Tensor] = {}
     for key, tensor in state.items():
-        name = _rename(key, rules)
+        name = _their_name(key, rules, form)
         if name is None:
             msg = f"Tensor {key} has no name in the original's checkpoints."
             raise KeyError(msg)
-        for ours, theirs in _LAYER_PARTS[form].items() if key.startswith("body.layers.") else ():
-            name = name.replace(ours, theirs)
         original[name] = tensor.double() if key.endswith(".table.weight") else tensor.float()
     return original | _unused_head(config.d_model)
+
+
+def names_in_original(languages: Iterable[str] = ()) -> Callable[[str], str]:
+    """Return a function from our name of a tensor to the one in the original's checkpoints, for messages."""
+    rules = _back({**_SLOT_SOURCES, **{_slot(name): name for name in languages}})
+    return lambda name: _their_name(name, rules, "native") or name
+
+
+def in_one_place(languages: Sequence[str]) -> list[str]:
+    """Return those texts that the original has one and the same place for, or none."""
+    places = [_slot(name) for name in languages]
+    return [name for name, place in zip(languages, places, strict=True) if places.count(place) > 1]
+
+
+def _back(sources: Mapping[str, str]) -> dict[str, str]:
+    """Map our prefixes to the original's."""
+    return {ours: theirs for theirs, ours in _rules(sources).items()}
+
+
+def _their_name(key: str, rules: Mapping[str, str], form: KeyForm) -> str | None:
+    if (name := _rename(key, rules)) is None:
+        return None
+    for ours, theirs in _LAYER_PARTS[form].items() if key.startswith("body.layers.") else ():
+        name = name.replace(ours, theirs)
+    return name
 
 
 def _rules(sources: Mapping[str, str]) -> dict[str, str]:

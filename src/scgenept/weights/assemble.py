@@ -10,7 +10,7 @@ from ..nn import LanguageSource, Network, NetworkConfig
 from ..nn.unfilled import unfilled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from torch import Tensor
 
@@ -19,7 +19,13 @@ _TABLE = re.compile(r"genes\.languages\.(.+)\.table\.weight")
 
 
 def infer_config(
-    tensors: Mapping[str, Tensor], *, n_tokens: int, pad_id: int, n_heads: int, source: object
+    tensors: Mapping[str, Tensor],
+    *,
+    n_tokens: int,
+    pad_id: int,
+    n_heads: int,
+    source: object,
+    named: Callable[[str], str] = str,
 ) -> NetworkConfig:
     """Read everything but the number of heads off the shapes of the tensors.
 
@@ -31,8 +37,8 @@ def infer_config(
         Size of the vocabulary and its padding row.
     n_heads
         Number of attention heads, which no shape tells.
-    source
-        Where the tensors come from, for error messages.
+    source, named
+        Where the tensors come from, and what they are called there, for error messages.
     """
     layers = [int(found[1]) for key in tensors if (found := _LAYER.match(key))]
     norm = tensors.get("body.layers.0.norm1.weight")
@@ -40,7 +46,7 @@ def infer_config(
     if norm is None or hidden is None:
         msg = (
             f"{source} holds no transformer layer: it is not a scGPT or scGenePT checkpoint. "
-            f"Its tensors: {listing(tensors) or 'none'}."
+            f"Its tensors: {listing(map(named, tensors)) or 'none'}."
         )
         raise CheckpointError(msg)
     languages = tuple(
@@ -72,6 +78,7 @@ def build_network(
     source: object,
     fresh: Iterable[str] = (),
     left_over: Iterable[str] = (),
+    named: Callable[[str], str] = str,
     seed: int = 0,
 ) -> Network:
     """Put tensors into a new network without copying the large ones.
@@ -82,8 +89,8 @@ def build_network(
         What to build.
     tensors
         By our names. Gene tables keep their type and their memory map; the rest becomes float32.
-    source
-        Where the tensors come from, for error messages.
+    source, named
+        Where the tensors come from, and what they are called there, for error messages.
     fresh
         Prefixes of our names that may be missing and then start with seeded random weights.
     left_over
@@ -106,13 +113,13 @@ def build_network(
         random = Network.initialised(_without_tables(config), seed).state_dict()
         started |= {name: random[name] for name in absent}
     problems = {
-        "missing": [name for name in expected if name not in started],
+        "missing": [named(name) for name in expected if name not in started],
         "of the wrong shape": [
-            f"{name} {tuple(started[name].shape)}, expected {tuple(tensor.shape)}"
+            f"{named(name)} {tuple(started[name].shape)}, expected {tuple(tensor.shape)}"
             for name, tensor in expected.items()
             if name in started and started[name].shape != tensor.shape
         ],
-        "without a place": [*left_over, *(name for name in tensors if name not in expected)],
+        "without a place": [*left_over, *(named(name) for name in tensors if name not in expected)],
     }
     if any(problems.values()):
         found = "; ".join(f"{len(names)} {what}: {listing(names)}" for what, names in problems.items() if names)

@@ -84,7 +84,7 @@ def read_calibration(path: Path) -> Calibration:
         facts |= {name: tuple(facts[name]) for name in ("genes", "perturbations", "strata", "seen")}
         calibration = Calibration(scores=scores, spread=spread, **facts)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        msg = f"{path} is not a calibration ({error!r}). Delete it and run scgenept.tl.calibrate again."
+        msg = f"{path} is not a calibration ({error}). Delete it and run scgenept.tl.calibrate again."
         raise CheckpointError(msg) from error
     n_rows, n_genes = len(calibration.perturbations), len(calibration.genes)
     shapes = (scores.shape, spread.shape, len(calibration.strata))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
+from .._arguments import shown
 from .._errors import CheckpointError, listing
 
 if TYPE_CHECKING:
@@ -83,13 +84,18 @@ class Card:
         return asdict(self) | {name: list(getattr(self, name)) for name in _LISTS}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Card:
-        """Build a card from what :meth:`to_dict` returned."""
+    def from_dict(cls, values: Mapping[str, Any], *, source: object = "card.json") -> Card:
+        """Build a card from what :meth:`to_dict` returned; ``source`` is what error messages name."""
         known = {entry.name for entry in fields(cls)}
         if unknown := sorted(set(values) - known):
-            msg = f"card.json has fields that this version does not know: {listing(unknown)}. Update scgenept."
+            msg = f"{source} has fields that this version does not know: {listing(unknown)}. Update scgenept."
             raise CheckpointError(msg)
         if "name" not in values:
-            msg = "card.json does not name its model: copy or save the model again."
+            msg = f"{source} does not name its model: copy or save the model again."
             raise CheckpointError(msg)
+        kinds: dict[str, Any] = {"training": dict, **dict.fromkeys(_LISTS, list | tuple)}
+        for name, value in values.items():
+            if not isinstance(value, kinds.get(name, str | bool)):
+                msg = f"{source} is damaged at {name!r}, which is {shown(value)}: copy or save the model again."
+                raise CheckpointError(msg)
         return cls(**{**values, **{name: tuple(values.get(name, ())) for name in _LISTS}})

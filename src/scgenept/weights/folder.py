@@ -6,28 +6,28 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, get_args
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from .._arguments import require_path
-from .._errors import CheckpointError, listing
+from .._errors import CheckpointError, UnknownNameError, listing
 from .._io import atomic_file, atomic_folder, require_writable
 from ..genes.vocabulary import Vocabulary
 from ..nn import NetworkConfig
-from .adapters import to_original
+from .adapters import KeyForm, in_one_place, to_original
 from .assemble import build_network
 from .calibration import read_calibration, write_calibration
 from .card import Card
 from .digest import require_sha256, tensors_sha256
+from .json_file import read_json
 from .model import ScGenePT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .adapters import KeyForm
     from .calibration import Calibration
 
 TENSORS: Final = "model.safetensors"
@@ -37,6 +37,7 @@ CARD: Final = "card.json"
 CALIBRATION: Final = "calibration.safetensors"
 """There only where the model is calibrated."""
 FILES: Final = (TENSORS, CONFIG, GENES, CARD)
+GENE_COLUMNS: Final = ("gene", "token", "position", "control_mean")
 FORMAT: Final = 1
 RUN_MODEL: Final = "model"
 """Where in its own folder a run of training puts its model."""
@@ -83,17 +84,21 @@ def load_folder(path: str | Path) -> ScGenePT:
             "Was the copy interrupted? Copy or save the model again."
         )
         raise CheckpointError(msg)
-    config = _read_json(folder / CONFIG)
+    config = read_json(folder / CONFIG)
     if config.get("format") != FORMAT:
         msg = f"{folder / CONFIG} is of format {config.get('format')}, this version reads {FORMAT}: update scgenept."
         raise CheckpointError(msg)
     try:
         network_config = NetworkConfig.from_dict(config["network"])
-        tensors = load_file(folder / TENSORS)
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        msg = f"{folder} cannot be read ({error}). Was the copy interrupted? Copy or save the model again."
+    except (KeyError, TypeError, ValueError) as error:
+        msg = f"{folder / CONFIG} describes no network of this version. Update scgenept, or copy the model again."
         raise CheckpointError(msg) from error
-    card = Card.from_dict(_read_json(folder / CARD))
+    try:
+        tensors = load_file(folder / TENSORS)
+    except SafetensorError as error:
+        msg = f"{folder / TENSORS} cannot be read ({error}). Was the copy interrupted? Copy or save the model again."
+        raise CheckpointError(msg) from error
+    card = Card.from_dict(read_json(folder / CARD), source=folder / CARD)
     vocabulary, genes, control_mean = _read_genes(folder / GENES, network_config)
     network = build_network(network_config, tensors, source=folder)
     size = sum(tensor.nbytes for tensor in tensors.values())
@@ -121,7 +126,16 @@ def export_original(model: ScGenePT, path: str | Path, *, form: KeyForm = "nativ
     if target.exists() and not overwrite:
         msg = f"{target} exists: choose another path, or pass overwrite=True to replace it."
         raise CheckpointError(msg)
+    if form not in get_args(KeyForm):
+        msg = f"form={form!r} does not exist: {', '.join(get_args(KeyForm))}."
+        raise UnknownNameError(msg)
     config = model.network.config
+    if same := in_one_place([source.name for source in config.languages]):
+        msg = (
+            f"{model.name} has the texts {listing(same)}, for which the original network has one place. Save it with "
+            "model.save(path)."
+        )
+        raise CheckpointError(msg)
     if config.gene_offset or config.decoder == "residual":
         msg = (
             f"{model.name} has {'a learned level per gene' if config.gene_offset else 'a residual decoder'}, which the "
@@ -155,7 +169,7 @@ def _card_text(card: Card) -> str:
 
 
 def _write_genes(model: ScGenePT, path: Path) -> None:
-    rows = [("gene", "token", "position", "control_mean"), *_gene_rows(model)]
+    rows = [GENE_COLUMNS, *_gene_rows(model)]
     # Python before 3.13 leaves a bare "\r" unquoted, and no reader takes that
     bare = any("\r" in str(name) for name, *_ in rows)
     with path.open("w", newline="", encoding="utf-8") as stream:
@@ -177,8 +191,12 @@ def _gene_rows(model: ScGenePT) -> Iterator[tuple[object, ...]]:
 
 def _read_genes(path: Path, config: NetworkConfig) -> tuple[Vocabulary, list[str] | None, dict[str, float]]:
     with path.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream, delimiter="\t"))
-    tokens = [row["gene"] for row in rows if row.get("token")]
+        reader = csv.DictReader(stream, delimiter="\t")
+        columns, rows = reader.fieldnames or (), list(reader)
+    if absent := [name for name in GENE_COLUMNS if name not in columns]:
+        msg = f"{path} has no column {listing(absent)}: the file is damaged. Copy or save the model again."
+        raise CheckpointError(msg)
+    tokens = [row["gene"] for row in rows if row["token"]]
     if len(tokens) != config.n_tokens or any(row["token"] != str(i) for i, row in enumerate(rows[: len(tokens)])):
         msg = (
             f"{path} names {len(tokens):,} tokens in order, the network has {config.n_tokens:,}: the file is damaged. "
@@ -188,15 +206,3 @@ def _read_genes(path: Path, config: NetworkConfig) -> tuple[Vocabulary, list[str
     trained = sorted((int(row["position"]), row["gene"]) for row in rows if row["position"])
     control_mean = {row["gene"]: float(row["control_mean"]) for row in rows if row["control_mean"]}
     return Vocabulary(tokens), [gene for _, gene in trained] or None, control_mean
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        msg = f"{path} is not JSON ({error}). Was the copy interrupted? Copy or save the model again."
-        raise CheckpointError(msg) from error
-    if not isinstance(values, dict):
-        msg = f"{path} should hold a JSON object, found {type(values).__name__}."
-        raise CheckpointError(msg)
-    return values

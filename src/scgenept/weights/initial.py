@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 import torch
 
-from .._errors import DataError, listing
+from .._arguments import require_flag, require_number, require_whole
+from .._errors import DataError, UnknownNameError, listing
 from ..nn import LanguageSource, Network
 from .assemble import build_network
 from .model import ScGenePT
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from ..genes.vocabulary import Vocabulary
     from ..nn import NetworkConfig, Variant
     from .card import Card
+
+Decoder: TypeAlias = Literal["direct", "residual"]
 
 _PARTS: Final = {
     "tokens": ("genes.token_table.", "genes.token_norm."),
@@ -53,17 +56,23 @@ class Architecture:
     d_hidden: int | None = None
     n_layers: int | None = None
     dropout: float = 0.2
-    decoder: Literal["direct", "residual"] = "direct"
+    decoder: Decoder = "direct"
     gene_offset: bool = False
 
     def __post_init__(self) -> None:
         for name in ("d_model", "n_heads", "d_hidden", "n_layers"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                msg = f"{name}={value} should be a positive whole number, or None."
-                raise DataError(msg)
-        if not 0 <= self.dropout < 1:
-            msg = f"dropout={self.dropout} should lie in 0 to 1, 1 excluded."
+            if (value := getattr(self, name)) is not None:
+                require_whole(name, value, otherwise="None")
+                object.__setattr__(self, name, int(value))  # a number of numpy cannot be saved
+        if self.dropout != 0:
+            require_number("dropout", self.dropout, below=1)
+            object.__setattr__(self, "dropout", float(self.dropout))
+        require_flag("gene_offset", self.gene_offset)
+        if self.decoder not in get_args(Decoder):
+            msg = f"decoder={self.decoder!r} should be one of: {listing(get_args(Decoder))}."
+            raise UnknownNameError(msg)
+        if self.d_model is not None and self.n_heads is not None and self.d_model % self.n_heads:
+            msg = f"d_model={self.d_model} is not a multiple of n_heads={self.n_heads}: choose another n_heads."
             raise DataError(msg)
 
     def sizes(self) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from .._errors import CheckpointError, listing
 from ..genes.vocabulary import Vocabulary
-from .adapters import PRETRAINING_PREFIXES, UNUSED_PREFIXES, to_ours
+from .adapters import PRETRAINING_PREFIXES, UNUSED_PREFIXES, names_in_original, to_ours
 from .assemble import build_network, infer_config
 from .card import Card
+from .json_file import read_json
 from .model import ScGenePT
 from .pickles import load_state_dict
 
@@ -37,12 +37,15 @@ def read_scgpt_folder(path: Path, *, genes: Sequence[str] | None = None) -> ScGe
     if absent := [name for name in SCGPT_FILES if not (path / name).is_file()]:
         msg = f"{path} is not a whole scGPT folder: {listing(absent)} missing. It needs {', '.join(SCGPT_FILES)}."
         raise CheckpointError(msg)
-    settings = json.loads((path / "args.json").read_text(encoding="utf-8"))
+    settings = read_json(path / "args.json")
+    if not isinstance(heads := settings.get("nheads", 8), int) or heads < 1:
+        msg = f"{path / 'args.json'} names nheads={heads!r}, which is no number of attention heads: copy it again."
+        raise CheckpointError(msg)
     return read_checkpoint(
         path / "best_model.pt",
         vocabulary=Vocabulary.from_json(path / "vocab.json"),
         genes=genes,
-        n_heads=int(settings.get("nheads", 8)),
+        n_heads=heads,
         card=Card(name="scgpt", variant="scgpt", fine_tuned=False),
     )
 
@@ -75,6 +78,7 @@ def read_checkpoint(
     """
     state = load_state_dict(path)
     tensors, left_over = to_ours(state, languages)
+    named = names_in_original(languages)
     foundation = "body.flag_embedding.weight" not in tensors
     dropped = (*UNUSED_PREFIXES, *PRETRAINING_PREFIXES) if foundation else UNUSED_PREFIXES
     left_over = [name for name in left_over if not name.removeprefix("module.").startswith(dropped)]
@@ -82,7 +86,9 @@ def read_checkpoint(
         tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("body.decoder.")}
     vocabulary = vocabulary.with_specials(SPECIAL_TOKENS)
     _check_vocabulary(tensors, vocabulary, path)
-    config = infer_config(tensors, n_tokens=len(vocabulary), pad_id=vocabulary.pad_id, n_heads=n_heads, source=path)
+    config = infer_config(
+        tensors, n_tokens=len(vocabulary), pad_id=vocabulary.pad_id, n_heads=n_heads, source=path, named=named
+    )
     if foundation:
         from dataclasses import replace
 
@@ -92,6 +98,7 @@ def read_checkpoint(
         tensors,
         source=path,
         left_over=left_over,
+        named=named,
         fresh=("body.flag_embedding.", "body.norm.", "body.decoder.") if foundation else (),
     )
     from dataclasses import replace
@@ -104,7 +111,7 @@ def _check_vocabulary(tensors: Mapping[str, Tensor], vocabulary: Vocabulary, pat
     for name, tensor in tensors.items():
         if name.endswith("table.weight") and tensor.shape[0] != len(vocabulary):
             msg = (
-                f"{path} has {tensor.shape[0]:,} rows in {name}, but the vocabulary names {len(vocabulary):,} tokens. "
-                "Pass the vocab.json that belongs to this checkpoint."
+                f"{path} is of {tensor.shape[0]:,} tokens, but the vocabulary names {len(vocabulary):,} (with "
+                f"{', '.join(SPECIAL_TOKENS)}). Pass the vocab.json that belongs to this checkpoint."
             )
             raise CheckpointError(msg)

@@ -178,3 +178,26 @@ def test_bad_cells() -> None:
     adata.X = adata.layers["counts"]
     with pytest.raises(DataError, match="log1p of counts per 1e4 is needed"):
         Mean().fit(adata)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("linear", {"n_components": "10"}, "n_components='10' should be a whole number, at least 1"),
+        ("linear", {"penalty": -1}, "penalty=-1 should be a number above 0"),
+        ("ridge", {"penalty": "x"}, "penalty='x' should be a number above 0"),
+        ("knn", {"n_neighbours": 0}, "n_neighbours=0 should be a whole number"),
+        ("rf", {"n_trees": 1.5}, "n_trees=1.5 should be a whole number"),
+        ("gears", {"epochs": 0}, "epochs=0 should be a whole number"),
+    ],
+)
+def test_options_are_checked_when_they_are_given(name: str, options: dict[str, object], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        sgp.models.baselines.load(name, **options)
+
+
+def test_what_is_no_data_and_no_list_is_named() -> None:
+    with pytest.raises(DataError, match=r"Expected an AnnData.*, got int"):
+        Mean().fit(5)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"perturbations is a collection of labels, not int"):
+        Mean().predict(5)  # type: ignore[arg-type]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self, cast
 
 import numpy as np
 import pandas as pd
 
 from ... import _keys
+from ..._arguments import require_number, require_whole
 from ..._errors import DataError, listing
 from ..._random import generator_of, require_rng
 from ._training import parse, read_training, training_pseudobulks
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from ..._types import RNGLike
     from ...perturbation import Perturbation, PerturbationLike
     from ._training import FloatArray, Training
+
+
+_WHOLE: Final = frozenset({"batch_size", "epochs", "hidden_size", "n_components", "n_neighbours", "n_trees"})
+"""Options of baselines that are whole numbers."""
 
 
 class Predicted(NamedTuple):
@@ -54,6 +59,12 @@ class Baseline(ABC):
     _least: ClassVar[int] = 1
     """Fewest training perturbations to be fitted to."""
     _training: Training | None = None
+
+    def __post_init__(self) -> None:
+        for name in _WHOLE & {field.name for field in fields(cast("Any", self))}:
+            require_whole(name, getattr(self, name))
+        if getattr(self, "penalty", None) not in {None, 0}:
+            require_number("penalty", self.penalty)  # type: ignore[attr-defined]
 
     @property
     def is_fitted(self) -> bool:

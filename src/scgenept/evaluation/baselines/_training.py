@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -11,6 +12,7 @@ import pandas as pd
 
 from ... import _keys
 from ..._errors import DataError, listing
+from ...data.checks import require_anndata
 from ...data.records import split_key
 from ...data.select import control_mask, require_log_expression
 from ...data.setup import read_setup
@@ -18,8 +20,6 @@ from ...perturbation import Perturbation
 from ..pseudobulk import pseudobulk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from anndata import AnnData
 
     from ...perturbation import PerturbationLike
@@ -72,6 +72,10 @@ def parse(perturbations: Iterable[PerturbationLike]) -> list[Perturbation]:
     """Read labels as perturbations; one string is one label, which is not meant."""
     if isinstance(perturbations, str):
         msg = f"perturbations is a collection of them, not one label. Write [{perturbations!r}]."
+        raise DataError(msg)
+    given: object = perturbations
+    if not isinstance(given, Iterable):
+        msg = f"perturbations is a collection of labels, not {type(given).__name__}. Write ['KLF1', ...]."
         raise DataError(msg)
     return [Perturbation.parse(p) for p in perturbations]
 
@@ -160,6 +164,7 @@ def training_rows(adata: AnnData) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.
     DataError
         There is no setup, no control cell, or it is not known which they are.
     """
+    require_anndata(adata)
     setup = read_setup(adata)
     is_control = control_mask(adata, setup)
     in_training = np.ones(adata.n_obs, dtype=bool)
