@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import anndata as ad
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 import scanpy as sc
+import scipy.sparse as sp
 
 import scgenept as sgp
 from scgenept._errors import DataError, UnknownNameError
 from tests.small import GENES, small_model
 from tests.tl.test_predict_perturbation import ENGINE, cells, with_controls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def test_predicted_cells_go_on_in_scanpy() -> None:
@@ -55,6 +61,17 @@ def test_one_row_per_gene() -> None:
         assert table.loc[gene, "delta"] == pytest.approx(predicted - control, abs=1e-6)
         assert table.loc[gene, "predicted_std"] == pytest.approx(layer[:, i].astype(float).std(ddof=1))
     assert table.index[table["is_target"]].tolist() == ["GENE03"]
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, sp.csr_matrix, sp.csc_matrix])
+def test_means_are_added_up_in_double_precision(kind: Callable[[np.ndarray], Any]) -> None:
+    adata = cells(kind, n_cells=300)
+    sgp.tl.predict_perturbation(adata, "GENE03", model=small_model(), engine=ENGINE)
+    table = sgp.get.predictions(adata, "GENE03").set_index("gene").loc[adata.var_names]
+    dense = adata.X.toarray() if sp.issparse(adata.X) else adata.X
+    control, predicted = (values.astype(np.float64).mean(axis=0) for values in (dense, adata.layers["GENE03"]))
+    np.testing.assert_allclose(table["control_mean"], control, rtol=1e-12)
+    np.testing.assert_allclose(table["delta"], predicted - control, rtol=0, atol=1e-12)
 
 
 def test_a_target_is_found_by_whatever_name() -> None:

@@ -54,7 +54,7 @@ def predictions(adata: AnnData, key: str) -> pd.DataFrame:
     _, record = find_prediction(adata, key)
     cells = predicted(adata, key)
     values = np.asarray(cells.X, dtype=np.float64)
-    control = np.asarray(cells.layers[_keys.CONTROL_LAYER].mean(axis=0), dtype=np.float64).ravel()
+    control = np.asarray(cells.layers[_keys.CONTROL_LAYER].astype(np.float64).mean(axis=0)).ravel()
     targets = measured_as(Perturbation.parse(record["perturbation"]), cells.var_names).values()
     mean = values.mean(axis=0)
     table = pd.DataFrame(
