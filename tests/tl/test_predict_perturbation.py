@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from scgenept.weights.model import ScGenePT
 
 ENGINE = sgp.tl.Engine(device="cpu")
+FIRST = np.arange(20) < 10
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +126,26 @@ def test_backed_data_are_predicted_into_a_copy(model: ScGenePT, tmp_path: Path) 
     assert found is not None
     assert expected is not None
     np.testing.assert_allclose(found.layers["GENE03"], expected.layers["GENE03"], atol=2e-6)
+    backed.file.close()
+
+
+def test_a_subset_of_a_file_is_predicted_and_read_as_the_whole_is(model: ScGenePT, tmp_path: Path) -> None:
+    cells().write_h5ad(tmp_path / "cells.h5ad")
+    backed = ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")
+    found = sgp.tl.predict_perturbation(backed[5:25], "GENE03", model=model, engine=ENGINE, obs_mask=FIRST, copy=True)
+    backed.file.close()
+    expected = sgp.tl.predict_perturbation(cells()[5:15], "GENE03", model=model, engine=ENGINE, copy=True)
+    assert found is not None
+    assert expected is not None
+    assert not found.isbacked
+    assert found.obs_names.tolist() == expected.obs_names.tolist()
+    np.testing.assert_allclose(found.layers["GENE03"], expected.layers["GENE03"], atol=2e-6)
+    found.write_h5ad(tmp_path / "found.h5ad")
+    backed = ad.read_h5ad(tmp_path / "found.h5ad", backed="r")
+    for part in (backed, backed[2:]):
+        cut = found[found.obs_names.isin(part.obs_names)]
+        pd.testing.assert_frame_equal(sgp.get.predictions(part, "GENE03"), sgp.get.predictions(cut, "GENE03"))
+        np.testing.assert_array_equal(sgp.get.mudata(part)["GENE03"].X, cut.layers["GENE03"])
     backed.file.close()
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import _keys
 from .._errors import DataError, UnknownNameError, listing, near_names
+from ..data.backed import indexable
 from ..data.checks import describe_scale, require_anndata, summarise
 from ..data.expression import expression
 from ..data.lost import require_identity, why_missing
@@ -60,8 +61,8 @@ def predicted(adata: AnnData, key: str) -> AnnData:
     import anndata as ad
 
     key, found = find_prediction(adata, key)
-    rows = predicted_rows(adata, key)
-    cells = adata[rows]
+    adata = indexable(adata)
+    cells = adata[predicted_rows(adata, key)]
     values = np.array(cells.layers[key])
     _require_same_genes(key, values, cells.var_names)
     layer = input_layer(adata, found)

@@ -12,6 +12,7 @@ from .. import _keys
 from .._device import resolve_device
 from .._errors import DataError, listing
 from .._version import VERSION
+from ..data.backed import indexable
 from ..data.checks import check_shape, check_unique_genes, check_writable
 from ..data.records import check_records_writable
 from ..data.select import input_rows, modality_of, require_log_expression, row_reader
@@ -233,7 +234,7 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
         **({} if error is None or engine.approximation is None else engine.approximation.record(error)),
         **({} if wish is None or made is None else record_facts(wish, made)),
     }
-    target = data[rows].to_memory() if copy else data
+    target = indexable(data)[rows].to_memory() if copy else data
     if copy:
         require_free_key(target, key, overwrite=overwrite, interval=wish is not None)
         rows = np.arange(target.n_obs)
