@@ -234,7 +234,7 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
         **({} if error is None or engine.approximation is None else engine.approximation.record(error)),
         **({} if wish is None or made is None else record_facts(wish, made)),
     }
-    target = indexable(data)[rows].to_memory() if copy else data
+    target = indexable(data)[rows].to_memory(copy=True) if copy else data
     if copy:
         require_free_key(target, key, overwrite=overwrite, interval=wish is not None)
         rows = np.arange(target.n_obs)
