@@ -198,5 +198,8 @@ def test_what_is_not_there() -> None:
     sgp.tl.predict_perturbation(adata, "GENE04", model=model, engine=ENGINE, obs_mask=np.arange(30) >= 5)
     with pytest.raises(UnknownNameError, match="No cell was predicted for all of GENE03, GENE04"):
         sgp.get.mudata(adata)
+    with pytest.raises(DataError, match="No cell of adata was predicted for 'GENE03': take cells that were"):
+        sgp.get.predictions(adata[5:], "GENE03")
+    assert sgp.get.predicted(adata[5:], "GENE03").shape == (0, 40)
     with pytest.raises(UnknownNameError, match="Predictions: GENE03, GENE04"):
         sgp.get.record(adata, "GENE05")
