@@ -19,6 +19,7 @@ from tests.tl.test_predict_perturbation import ENGINE, cells, with_controls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 def test_predicted_cells_go_on_in_scanpy() -> None:
@@ -108,6 +109,62 @@ def test_changes_over_scaled_expression_are_refused() -> None:
             read(adata, "GENE03")
 
 
+def _log_again(adata: ad.AnnData) -> None:
+    adata.X = np.log1p(adata.X)
+
+
+def _start_from_the_prediction(adata: ad.AnnData) -> None:
+    adata.X = adata.layers["GENE03"].clip(0)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sp.csr_matrix, sp.csc_matrix])
+@pytest.mark.parametrize("replace", [_log_again, _start_from_the_prediction])
+def test_changes_over_other_log_values_are_refused(
+    replace: Callable[[ad.AnnData], None], kind: Callable[[np.ndarray], Any]
+) -> None:
+    adata = cells(kind)
+    sgp.tl.predict_perturbation(adata, "GENE03", model=small_model(), engine=ENGINE)
+    replace(adata)
+    said = r"X is not what the prediction 'GENE03' started from: GENE\d+ of cell cell\d+ was .* Put the old values back"
+    for part in (adata, adata[20:, 15:30].copy()):
+        for read in (sgp.get.predicted, sgp.get.predictions):
+            with pytest.raises(DataError, match=said):
+                read(part, "GENE03")
+
+
+def test_the_values_that_a_prediction_started_from_are_known_again(tmp_path: Path) -> None:
+    adata = cells()
+    sgp.tl.predict_perturbation(adata, "GENE03", model=small_model(), engine=ENGINE, obs_mask=np.arange(30) < 20)
+    order = np.random.default_rng(0).permutation(30)
+    adata.write_h5ad(tmp_path / "a.h5ad")
+    adata.write_zarr(tmp_path / "a.zarr")
+    half, wide, renamed = adata[::2].copy(), adata.copy(), adata[order].copy()
+    half.X = half.X.toarray().astype(np.float16)
+    wide.X = wide.X.astype(np.float64)
+    renamed.obs_names = adata.obs_names  # each name is now that of another cell
+    parts = [adata[:11].copy(), adata[11:].copy()]
+    joined = [ad.concat(parts, uns_merge=merge) for merge in ("same", "first", "unique")]
+    backed = ad.read_h5ad(tmp_path / "a.h5ad", backed="r")
+    for same in (
+        adata[order, adata.var_names[::-1]],
+        half,
+        wide,
+        renamed,
+        ad.read_h5ad(tmp_path / "a.h5ad"),
+        ad.read_zarr(tmp_path / "a.zarr"),
+        backed,
+        *joined,
+    ):
+        assert sgp.get.predicted(same, "GENE03").n_vars == 40
+    backed.file.close()
+    with pytest.warns(UserWarning, match="names are not unique"):
+        assert sgp.get.predicted(ad.concat([adata, adata[order]], uns_merge="same"), "GENE03").n_obs == 40
+    for changed in (ad.read_h5ad(tmp_path / "a.h5ad"), ad.read_zarr(tmp_path / "a.zarr"), *joined):
+        changed.X = np.log1p(changed.X)
+        with pytest.raises(DataError, match="is not what the prediction 'GENE03' started from"):
+            sgp.get.predicted(changed, "GENE03")
+
+
 @pytest.mark.parametrize("layer", ["X", "log"])
 def test_the_layer_that_a_prediction_started_from_is_read_again(layer: str) -> None:
     adata = cells()
@@ -117,11 +174,11 @@ def test_the_layer_that_a_prediction_started_from_is_read_again(layer: str) -> N
     response = sgp.get.predicted(adata, "GENE03")
     np.testing.assert_array_equal(response.layers["control"].toarray(), adata.layers[layer].toarray())
     del adata.layers[layer]
-    if layer == "X":  # a record of an early version may mean adata.X by it
+    with pytest.raises(DataError, match="There is no layer 'log'" if layer == "log" else "X is not what"):
+        sgp.get.predicted(adata, "GENE03")
+    if layer == "X":  # records of early versions mean adata.X by it
+        del adata.uns["scgenept"]["started_from"]
         np.testing.assert_array_equal(sgp.get.predicted(adata, "GENE03").layers["control"].toarray(), adata.X.toarray())
-    else:
-        with pytest.raises(DataError, match="There is no layer 'log'"):
-            sgp.get.predicted(adata, "GENE03")
 
 
 def test_a_layer_called_x_is_not_the_x_that_a_prediction_started_from() -> None:
