@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import anndata as ad
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 import scanpy as sc
+import scipy.sparse as sp
 
 import scgenept as sgp
 from scgenept._errors import DataError, UnknownNameError
 from tests.small import GENES, small_model
 from tests.tl.test_predict_perturbation import ENGINE, cells, with_controls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 
 def test_predicted_cells_go_on_in_scanpy() -> None:
@@ -57,6 +64,17 @@ def test_one_row_per_gene() -> None:
     assert table.index[table["is_target"]].tolist() == ["GENE03"]
 
 
+@pytest.mark.parametrize("kind", [np.float16, np.float32, sp.csr_matrix, sp.csc_matrix])
+def test_means_are_added_up_in_double_precision(kind: Callable[[np.ndarray], Any]) -> None:
+    adata = cells(kind, n_cells=300)
+    sgp.tl.predict_perturbation(adata, "GENE03", model=small_model(), engine=ENGINE)
+    table = sgp.get.predictions(adata, "GENE03").set_index("gene").loc[adata.var_names]
+    dense = adata.X.toarray() if sp.issparse(adata.X) else adata.X
+    control, predicted = (values.astype(np.float64).mean(axis=0) for values in (dense, adata.layers["GENE03"]))
+    np.testing.assert_allclose(table["control_mean"], control, rtol=1e-12)
+    np.testing.assert_allclose(table["delta"], predicted - control, rtol=0, atol=1e-12)
+
+
 def test_a_target_is_found_by_whatever_name() -> None:
     cells = sgp.datasets.k562_mini()[:8].copy()
     cells.var_names = ["ENSG00000105610", *cells.var_names[1:]]
@@ -91,6 +109,62 @@ def test_changes_over_scaled_expression_are_refused() -> None:
             read(adata, "GENE03")
 
 
+def _log_again(adata: ad.AnnData) -> None:
+    adata.X = np.log1p(adata.X)
+
+
+def _start_from_the_prediction(adata: ad.AnnData) -> None:
+    adata.X = adata.layers["GENE03"].clip(0)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sp.csr_matrix, sp.csc_matrix])
+@pytest.mark.parametrize("replace", [_log_again, _start_from_the_prediction])
+def test_changes_over_other_log_values_are_refused(
+    replace: Callable[[ad.AnnData], None], kind: Callable[[np.ndarray], Any]
+) -> None:
+    adata = cells(kind)
+    sgp.tl.predict_perturbation(adata, "GENE03", model=small_model(), engine=ENGINE)
+    replace(adata)
+    said = r"X is not what the prediction 'GENE03' started from: GENE\d+ of cell cell\d+ was .* Put the old values back"
+    for part in (adata, adata[20:, 15:30].copy()):
+        for read in (sgp.get.predicted, sgp.get.predictions):
+            with pytest.raises(DataError, match=said):
+                read(part, "GENE03")
+
+
+def test_the_values_that_a_prediction_started_from_are_known_again(tmp_path: Path) -> None:
+    adata = cells()
+    sgp.tl.predict_perturbation(adata, "GENE03", model=small_model(), engine=ENGINE, obs_mask=np.arange(30) < 20)
+    order = np.random.default_rng(0).permutation(30)
+    adata.write_h5ad(tmp_path / "a.h5ad")
+    adata.write_zarr(tmp_path / "a.zarr")
+    half, wide, renamed = adata[::2].copy(), adata.copy(), adata[order].copy()
+    half.X = half.X.toarray().astype(np.float16)
+    wide.X = wide.X.astype(np.float64)
+    renamed.obs_names = adata.obs_names  # each name is now that of another cell
+    parts = [adata[:11].copy(), adata[11:].copy()]
+    joined = [ad.concat(parts, uns_merge=merge) for merge in ("same", "first", "unique")]
+    backed = ad.read_h5ad(tmp_path / "a.h5ad", backed="r")
+    for same in (
+        adata[order, adata.var_names[::-1]],
+        half,
+        wide,
+        renamed,
+        ad.read_h5ad(tmp_path / "a.h5ad"),
+        ad.read_zarr(tmp_path / "a.zarr"),
+        backed,
+        *joined,
+    ):
+        assert sgp.get.predicted(same, "GENE03").n_vars == 40
+    backed.file.close()
+    with pytest.warns(UserWarning, match="names are not unique"):
+        assert sgp.get.predicted(ad.concat([adata, adata[order]], uns_merge="same"), "GENE03").n_obs == 40
+    for changed in (ad.read_h5ad(tmp_path / "a.h5ad"), ad.read_zarr(tmp_path / "a.zarr"), *joined):
+        changed.X = np.log1p(changed.X)
+        with pytest.raises(DataError, match="is not what the prediction 'GENE03' started from"):
+            sgp.get.predicted(changed, "GENE03")
+
+
 @pytest.mark.parametrize("layer", ["X", "log"])
 def test_the_layer_that_a_prediction_started_from_is_read_again(layer: str) -> None:
     adata = cells()
@@ -100,11 +174,11 @@ def test_the_layer_that_a_prediction_started_from_is_read_again(layer: str) -> N
     response = sgp.get.predicted(adata, "GENE03")
     np.testing.assert_array_equal(response.layers["control"].toarray(), adata.layers[layer].toarray())
     del adata.layers[layer]
-    if layer == "X":  # a record of an early version may mean adata.X by it
+    with pytest.raises(DataError, match="There is no layer 'log'" if layer == "log" else "X is not what"):
+        sgp.get.predicted(adata, "GENE03")
+    if layer == "X":  # records of early versions mean adata.X by it
+        del adata.uns["scgenept"]["started_from"]
         np.testing.assert_array_equal(sgp.get.predicted(adata, "GENE03").layers["control"].toarray(), adata.X.toarray())
-    else:
-        with pytest.raises(DataError, match="There is no layer 'log'"):
-            sgp.get.predicted(adata, "GENE03")
 
 
 def test_a_layer_called_x_is_not_the_x_that_a_prediction_started_from() -> None:
@@ -181,6 +255,9 @@ def test_what_is_not_there() -> None:
     sgp.tl.predict_perturbation(adata, "GENE04", model=model, engine=ENGINE, obs_mask=np.arange(30) >= 5)
     with pytest.raises(UnknownNameError, match="No cell was predicted for all of GENE03, GENE04"):
         sgp.get.mudata(adata)
+    with pytest.raises(DataError, match="No cell of adata was predicted for 'GENE03': take cells that were"):
+        sgp.get.predictions(adata[5:], "GENE03")
+    assert sgp.get.predicted(adata[5:], "GENE03").shape == (0, 40)
     with pytest.raises(UnknownNameError, match="Predictions: GENE03, GENE04"):
         sgp.get.record(adata, "GENE05")
 

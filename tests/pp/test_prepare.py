@@ -73,12 +73,14 @@ def test_backed_data_are_copied_or_refused(kind: str, tmp_path: Path) -> None:
         prepare(backed, n_top_genes=20)
     with unchanged(backed):
         copied = prepare(backed, n_top_genes=20, copy=True)
+    of_a_subset = prepare(backed[::2], n_top_genes=20, copy=True)
     backed.file.close()
-    assert copied is not None
-    assert not copied.isbacked
-    in_memory = prepare(data(), n_top_genes=20, copy=True)
-    assert in_memory is not None
-    np.testing.assert_array_equal(dense(copied.X), in_memory.X)
+    for result, cells in ((copied, data()), (of_a_subset, data()[::2])):
+        assert result is not None
+        assert not result.isbacked
+        in_memory = prepare(cells, n_top_genes=20, copy=True)
+        assert in_memory is not None
+        np.testing.assert_array_equal(dense(result.X), in_memory.X)
 
 
 def test_targets_are_kept() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ import scgenept as sgp
 from scgenept._errors import CheckpointError, DataError
 from scgenept.evaluation.pseudobulk import pseudobulk
 from tests.experiment import TEST, TRAIN, VAL, experiment, trained_model
+from tests.small import GENES, small_model
 from tests.unchanged import unchanged
 
 if TYPE_CHECKING:
@@ -176,6 +178,15 @@ def test_a_card_without_training_perturbations_needs_the_split() -> None:
     del adata.obs["split"]
     with pytest.raises(DataError, match=r"card of small does not list .* scheme='simulation', seed=1"):
         sgp.tl.calibrate(model, adata, split=["GENE07"], levels=[0.5], engine=ENGINE)
+
+
+@pytest.mark.parametrize(("trained", "asked"), [("KIAA1804", "MAP3K21"), ("GENE00+MAP3K21", "GENE00+KIAA1804")])
+def test_what_was_trained_on_is_known_under_another_name(trained: str, asked: str) -> None:
+    adata = experiment()
+    adata.obs["perturbation"] = adata.obs["perturbation"].astype(str).replace("GENE07", asked)
+    model = small_model([*GENES, "MAP3K21"], training={"train": [*TRAIN, trained]})
+    with pytest.raises(DataError, match=rf"1 of 2 perturbations were trained on: {re.escape(asked)}\."):
+        sgp.tl.calibrate(model, adata, split=[asked, "GENE08"], levels=[0.5], engine=ENGINE)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import scipy.sparse as sp
 import scgenept as sgp
 from scgenept import _errors
 from tests.small import GENES, log_cells, small_model
+from tests.unchanged import unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from scgenept.weights.model import ScGenePT
 
 ENGINE = sgp.tl.Engine(device="cpu")
+FIRST = np.arange(20) < 10
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +128,47 @@ def test_backed_data_are_predicted_into_a_copy(model: ScGenePT, tmp_path: Path) 
     assert expected is not None
     np.testing.assert_allclose(found.layers["GENE03"], expected.layers["GENE03"], atol=2e-6)
     backed.file.close()
+
+
+def test_a_subset_of_a_file_is_predicted_and_read_as_the_whole_is(model: ScGenePT, tmp_path: Path) -> None:
+    cells().write_h5ad(tmp_path / "cells.h5ad")
+    backed = ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")
+    found = sgp.tl.predict_perturbation(backed[5:25], "GENE03", model=model, engine=ENGINE, obs_mask=FIRST, copy=True)
+    backed.file.close()
+    expected = sgp.tl.predict_perturbation(cells()[5:15], "GENE03", model=model, engine=ENGINE, copy=True)
+    assert found is not None
+    assert expected is not None
+    assert not found.isbacked
+    assert found.obs_names.tolist() == expected.obs_names.tolist()
+    np.testing.assert_allclose(found.layers["GENE03"], expected.layers["GENE03"], atol=2e-6)
+    found.write_h5ad(tmp_path / "found.h5ad")
+    backed = ad.read_h5ad(tmp_path / "found.h5ad", backed="r")
+    for part in (backed, backed[2:]):
+        cut = found[found.obs_names.isin(part.obs_names)]
+        pd.testing.assert_frame_equal(sgp.get.predictions(part, "GENE03"), sgp.get.predictions(cut, "GENE03"))
+        np.testing.assert_array_equal(sgp.get.mudata(part)["GENE03"].X, cut.layers["GENE03"])
+    backed.file.close()
+
+
+def test_a_copy_shares_nothing_with_what_it_was_made_of(model: ScGenePT) -> None:
+    adata = with_controls()
+    adata.uns["mine"] = {"array": np.zeros(3), "table": pd.DataFrame({"a": [0.0, 0.0]})}
+    adata.varm["array"], adata.varm["table"] = np.zeros((40, 2)), pd.DataFrame({"a": np.zeros(40)}, index=GENES)
+    adata.layers["log"], adata.obsm["array"] = adata.X.copy(), np.zeros((30, 2))
+    made = sgp.tl.predict_perturbation(adata, "GENE03", model=model, engine=ENGINE, copy=True)
+    assert made is not None
+    with unchanged(adata):
+        made.uns["mine"]["array"][:] = 1
+        made.uns["mine"]["table"].loc[0, "a"] = 1
+        made.uns["scgenept"]["setup"]["modality"] = "CRISPRi"
+        made.X.data[:] = 1
+        made.layers["log"].data[:] = 1
+        for values in (made.varm["array"], made.obsm["array"]):
+            values[:] = 1
+        made.varm["table"].iloc[0, 0] = 1
+    assert not adata.varm["array"].any()
+    assert not adata.obsm["array"].any()
+    assert not adata.varm["table"].to_numpy().any()
 
 
 def test_control_cells_are_the_default_and_other_rows_are_nan(model: ScGenePT) -> None:

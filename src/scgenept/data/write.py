@@ -73,9 +73,10 @@ def write_prediction(
     embedding: np.ndarray,
     record: Mapping[str, Any],
     *,
+    started_from: Mapping[str, np.ndarray],
     interval: pd.DataFrame | None = None,
 ) -> None:
-    """Write layer, embedding, interval and record of one prediction; rows that were not predicted are NaN."""
+    """Write layer, embedding, interval and records of one prediction; rows that were not predicted are NaN."""
     layer, obsm = values, embedding
     if len(rows) < adata.n_obs:
         layer = np.full((adata.n_obs, values.shape[1]), np.nan, dtype=np.float32)
@@ -89,6 +90,8 @@ def write_prediction(
     elif _keys.INTERVAL_SOURCE in predictions(adata).get(key, {}):
         adata.varm.pop(varm_key, None)  # of the prediction that this one replaces
     write_record(adata, _keys.PREDICTIONS, {**predictions(adata), key: dict(record)})
+    kept: Mapping[str, Any] = read_record(adata, _keys.STARTED_FROM) or {}
+    write_record(adata, _keys.STARTED_FROM, {**kept, key: dict(started_from)})
 
 
 def record_of(values: Mapping[str, Any]) -> dict[str, Any]:

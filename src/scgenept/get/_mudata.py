@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._errors import UnknownNameError
+from ..data.backed import indexable
 from ..data.checks import require_anndata
 from ..data.lost import why_missing
 from ..data.write import predictions
@@ -50,6 +51,7 @@ def mudata(adata: AnnData, keys: Sequence[str] | None = None) -> MuData:
     import mudata as md
 
     require_anndata(adata)
+    adata = indexable(adata)
     names = list(predictions(adata)) if keys is None else [keys] if isinstance(keys, str) else list(keys)
     found = [find_prediction(adata, name)[0] for name in names]
     if not found:

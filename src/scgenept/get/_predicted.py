@@ -8,9 +8,11 @@ import numpy as np
 
 from .. import _keys
 from .._errors import DataError, UnknownNameError, listing, near_names
+from ..data.backed import indexable
 from ..data.checks import describe_scale, require_anndata, summarise
 from ..data.expression import expression
 from ..data.lost import require_identity, why_missing
+from ..data.started_from import require_same_values
 from ..data.write import predictions
 from ..perturbation import Perturbation
 
@@ -60,13 +62,14 @@ def predicted(adata: AnnData, key: str) -> AnnData:
     import anndata as ad
 
     key, found = find_prediction(adata, key)
-    rows = predicted_rows(adata, key)
-    cells = adata[rows]
+    adata = indexable(adata)
+    cells = adata[predicted_rows(adata, key)]
     values = np.array(cells.layers[key])
     _require_same_genes(key, values, cells.var_names)
     layer = input_layer(adata, found)
-    control = expression(cells, layer)
-    _require_log_expression(control, "X" if layer is None else f"layers[{layer!r}]")
+    control, where = expression(cells, layer), "X" if layer is None else f"layers[{layer!r}]"
+    _require_log_expression(control, where)
+    require_same_values(cells, key, values, control, where)
     obsm_key, varm_key = _keys.embedding_obsm(key), _keys.interval_varm(key)
     has_interval = _keys.INTERVAL_SOURCE in found and varm_key in adata.varm
     return ad.AnnData(

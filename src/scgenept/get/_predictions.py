@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from .. import _keys
+from .._errors import DataError
 from ..data.write import unknown_genes
 from ..genes.matching import measured_as
 from ..perturbation import Perturbation
@@ -42,6 +43,8 @@ def predictions(adata: AnnData, key: str) -> pd.DataFrame:
     ------
     UnknownNameError
         There is no such prediction.
+    DataError
+        No predicted cell is left in ``adata``, or as :func:`scgenept.get.predicted`.
 
     Examples
     --------
@@ -53,8 +56,11 @@ def predictions(adata: AnnData, key: str) -> pd.DataFrame:
     """
     _, record = find_prediction(adata, key)
     cells = predicted(adata, key)
+    if not cells.n_obs:
+        msg = f"No cell of adata was predicted for {key!r}: take cells that were, or predict again."
+        raise DataError(msg)
     values = np.asarray(cells.X, dtype=np.float64)
-    control = np.asarray(cells.layers[_keys.CONTROL_LAYER].mean(axis=0), dtype=np.float64).ravel()
+    control = np.asarray(cells.layers[_keys.CONTROL_LAYER].astype(np.float64).mean(axis=0)).ravel()
     targets = measured_as(Perturbation.parse(record["perturbation"]), cells.var_names).values()
     mean = values.mean(axis=0)
     table = pd.DataFrame(

@@ -11,6 +11,7 @@ from .._arguments import require_whole
 from .._errors import DataError, KeyTakenError, listing
 from .._logging import logger
 from .._version import VERSION
+from ..data.backed import indexable
 from ..data.checks import (
     check_shape,
     check_unique_genes,
@@ -151,7 +152,7 @@ def prepare(
     is_target, unmeasured = _measured(wanted, adata)
     keep = is_target | chosen if chosen is not None else np.ones(adata.n_vars, dtype=bool)
 
-    result = adata[:, keep].to_memory(copy=True)
+    result = indexable(adata)[:, keep].to_memory(copy=True)
     result.X = log_expression[:, keep]
     if scale == "counts":
         result.layers[_keys.COUNTS] = loaded[:, keep]

@@ -16,6 +16,7 @@ from ..data.setup import read_setup
 from ..evaluation.pseudobulk import pseudobulk
 from ..evaluation.uncertainty.conformal import control_spread
 from ..perturbation import Perturbation
+from ..weights.gene_index import GeneIndex
 from ._intervals import stratum_of
 
 if TYPE_CHECKING:
@@ -82,7 +83,9 @@ def read_held_out(
     labels = adata.obs[setup.perturbation_key].astype(object)
     names = _names(adata, labels, split)
     trained = {name for model in models for name in _trained(model, adata, labels)}
-    if overlap := [name for name in names if name in trained]:
+    seen = sorted({gene for name in trained for gene in Perturbation.parse(name).genes})
+    index = GeneIndex(models[0], seen)
+    if overlap := [name for name in names if _as_in_training(index, seen, name) in trained]:
         msg = (
             f"{len(overlap)} of {len(names)} perturbations were trained on: {listing(overlap)}. Errors on them say "
             "nothing of those on new ones; take perturbations that were held out."
@@ -92,7 +95,6 @@ def read_held_out(
     is_used = labels.isin([*names, _keys.CONTROL]).to_numpy()
     require_log_expression(adata, np.flatnonzero(is_used), layer)
     bulk = pseudobulk(adata, layer=layer, by=setup.perturbation_key, perturbations=[*names, _keys.CONTROL])
-    seen = sorted({gene for name in trained for gene in Perturbation.parse(name).genes})
     strata = stratum_of(models[0], [Perturbation.parse(name) for name in names], seen)
     return HeldOut(
         setup=setup,
@@ -132,6 +134,13 @@ def _of_part(adata: AnnData, labels: pd.Series[str], part: str) -> list[str]:
         raise DataError(msg)
     column = adata.obs[key].astype(object)
     return sorted(set(labels[(column == part).to_numpy()].dropna()) - {_keys.CONTROL})
+
+
+def _as_in_training(index: GeneIndex, seen: list[str], name: str) -> str:
+    """Return a perturbation under the names that its genes have in training, where they were perturbed there."""
+    genes = Perturbation.parse(name).genes
+    positions = index.positions(genes)
+    return str(Perturbation.parse([seen[i] if i >= 0 else gene for gene, i in zip(genes, positions, strict=True)]))
 
 
 def _trained(model: ScGenePT, adata: AnnData, labels: pd.Series[str]) -> list[str]:

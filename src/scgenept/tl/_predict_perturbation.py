@@ -13,10 +13,12 @@ from .._device import resolve_device
 from .._errors import DataError, listing
 from .._random import generator_of
 from .._version import VERSION
+from ..data.backed import indexable
 from ..data.checks import check_shape, check_unique_genes, check_writable
 from ..data.records import check_records_writable
 from ..data.select import input_rows, modality_of, require_log_expression, row_reader
 from ..data.setup import read_setup
+from ..data.started_from import few_values
 from ..data.write import check_room, record_of, require_free_key, write_prediction
 from ..perturbation import Perturbation
 from ..prediction.approximation import mean_cell, measure_approximation
@@ -118,6 +120,9 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
         was trained on, number of cells, version, seed, number type, device, domain check; what an approximation left
         out, and its error on the cells it was checked on; with an interval its source, level, number of perturbations,
         members or cells it is from, and stratum and group.
+    ``uns["scgenept"]["started_from"][key]``
+        Values of a few cells that it started from: arrays ``cell``, ``gene``, ``value`` and ``predicted``, by which
+        :func:`scgenept.get.predicted` notices that others took their place.
     ``varm[key + "_interval"]``
         With ``uncertainty=``: DataFrame, genes x (``lower``, ``upper``, ``std``), bounds of the mean response over all
         predicted cells and its standard deviation, log1p of counts per 1e4. :func:`scgenept.get.predictions` reads it.
@@ -162,8 +167,7 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
     wish = read_wish(uncertainty)
     engine = given_engine(engine)
     device = resolve_device(engine.device)
-    if not copy:
-        require_free_key(data, key, overwrite=overwrite, interval=wish is not None)
+    require_free_key(data, key, overwrite=overwrite, interval=wish is not None)
     generator, setup = generator_of(rng), read_setup(data, missing_ok=True)
     rows = input_rows(data, setup, obs_mask=obs_mask, n_cells=n_cells, rng=generator)
     require_log_expression(data, rows, layer)
@@ -234,11 +238,18 @@ def predict_perturbation(  # noqa: PLR0913  (the signature that DESIGN gives it)
         **({} if error is None or engine.approximation is None else engine.approximation.record(error)),
         **({} if wish is None or made is None else record_facts(wish, made)),
     }
-    target = data[rows].to_memory() if copy else data
-    if copy:
-        require_free_key(target, key, overwrite=overwrite, interval=wish is not None)
-        rows = np.arange(target.n_obs)
-    write_prediction(target, key, rows, values, embedding, record_of(record), interval=_table(made, target))
+    started_from = few_values(data, rows, layer, values)
+    target = indexable(data)[rows].to_memory(copy=True) if copy else data
+    write_prediction(
+        target,
+        key,
+        np.arange(target.n_obs) if copy else rows,
+        values,
+        embedding,
+        record_of(record),
+        started_from=started_from,
+        interval=_table(made, target),
+    )
     return target if copy else None
 
 

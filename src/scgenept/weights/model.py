@@ -100,7 +100,10 @@ class ScGenePT:
         self._unchecked = tensors
 
     def gene_set(self, names: Sequence[str]) -> GeneSet:
-        """Compile a list of genes; the same list is compiled once as long as the gene tables do not change."""
+        """Compile a list of genes; the same list is compiled once as long as the gene tables do not change.
+
+        What is written through ``tensor.data`` torch does not count: write to the parameters under ``torch.no_grad()``.
+        """
         return self._compiled.get(self, tuple(names), _state(self.network.genes))
 
     def save(self, path: str | Path, *, half: bool = False, overwrite: bool = False) -> Path:
