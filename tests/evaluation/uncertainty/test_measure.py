@@ -57,6 +57,30 @@ def test_scores_per_perturbation() -> None:
         assert wide["coverage_top20"][i] == np.mean((lower[i] <= observed[i])[top] & (observed[i] <= upper[i])[top])
 
 
+def test_genes_without_an_interval_are_left_out_of_every_score() -> None:
+    whole, observed, predicted, _, made = report()
+    lost, kept = [3, 7], np.delete(np.arange(40), [3, 7])
+    labels = whole.per_perturbation.iloc[:12][["perturbation", "stratum", "source", "group"]]
+
+    def measured(genes: np.ndarray, intervals: list[Intervals]) -> IntervalReport:
+        some = [Intervals(m.lower[:, genes], m.upper[:, genes], m.std[genes]) for m in intervals]
+        rng = np.random.default_rng(0)
+        tables = observed[:, genes], predicted[:, genes], np.zeros(len(genes))
+        return measure_intervals(*tables, some, LEVELS, labels=labels, notes=["said"], rng=rng)
+
+    holes = [Intervals(m.lower.copy(), m.upper.copy(), m.std.copy()) for m in made]
+    holes[0].lower[0, 3] = holes[5].std[7] = np.nan
+    for name in ("lower", "upper", "std"):
+        getattr(holes[2], name)[...] = np.nan  # nothing is predicted for this one
+    nothing = [holes[2] if i == 2 else m for i, m in enumerate(made)]
+    found, expected = measured(np.arange(40), holes), measured(kept, nothing)
+    pd.testing.assert_frame_equal(found.per_perturbation, expected.per_perturbation)
+    pd.testing.assert_frame_equal(found.summary, expected.summary)
+    assert found.per_perturbation["coverage"].isna().sum() == len(LEVELS)
+    assert found.notes[:2] == ("said", f"Scores are over the {40 - len(lost)} of 40 genes that have an interval.")
+    assert not any("have an interval" in note for note in expected.notes)
+
+
 def test_summary_is_over_perturbations() -> None:
     found, *_ = report()
     assert found.summary[["stratum", "level", "n"]].to_numpy().tolist() == [
@@ -78,4 +102,14 @@ def test_summary_is_over_perturbations() -> None:
     assert everything["confidence_error_spearman"] < -0.9
     assert np.isnan(single["coverage_low"])
     assert np.isnan(single["confidence_error_spearman"])
-    assert str(found).endswith("- said")
+    assert found.notes[0] == "said"
+    assert str(found).endswith(f"- {found.notes[-1]}")
+
+
+@pytest.mark.parametrize(
+    ("n", "small"), [(1, None), (2, "all (2), a (1), b (1)"), (8, "a (7), b (1)"), (9, "b (1)"), (12, "b (1)")]
+)
+def test_a_few_perturbations_are_called_few(n: int, small: str | None) -> None:
+    found, *_ = report(n)
+    said = [note for note in found.notes if "fewer than 8 perturbations" in note]
+    assert [f"perturbations: {small}. The intervals" in note for note in said] == ([True] if small else [])
