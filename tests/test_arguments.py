@@ -11,7 +11,7 @@ import pytest
 
 import scgenept as sgp
 from scgenept._arguments import require_kind, require_path, require_whole
-from scgenept._errors import DataError
+from scgenept._errors import DataError, MissingExtraError, UnknownNameError, WriteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,3 +112,20 @@ def test_genes_in_small_letters_come_with_a_way_out() -> None:
     cells.var_names = cells.var_names.str.capitalize()
     with pytest.warns(UserWarning, match=r"Only 2 of 500 .*In capitals \d+ are.*adata\.var_names\.str\.upper\(\)"):
         sgp.tl.predict_perturbation(cells, "KLF1", model="scgenept-mini")
+
+
+@pytest.mark.parametrize("kind", [DataError, WriteError, MissingExtraError, UnknownNameError])
+def test_values_of_numpy_are_shown_as_values(kind: type[Exception]) -> None:
+    name, number = np.array(["KLF1"])[0], np.array([0.5])[0]
+    said = f"key={name!r} and {[name, number]} of {np.int64(-3)!r}: np.log1p(X)"
+    error = kind(said, "extra") if kind is MissingExtraError else kind(said)
+    assert "key='KLF1' and ['KLF1', 0.5] of -3: np.log1p(X)" in str(error)
+
+
+def test_a_label_of_numpy_is_shown_as_a_label() -> None:
+    adata = sgp.datasets.toy()
+    with pytest.raises(DataError, match="obs has no column 'cond'"):
+        sgp.pp.setup_perturbations(adata, key=np.array(["cond"])[0])
+    adata.obs["cell_line"] = "A549"
+    with pytest.warns(UserWarning, match=r"cell_type='K562', but .*correct it: adata\.obs\['cell_line'\] = 'K562'\."):
+        sgp.pp.setup_perturbations(adata, key="condition", cell_type=np.array(["K562"])[0])

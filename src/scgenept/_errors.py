@@ -6,14 +6,24 @@ A message says what is wrong, names the first five offenders and how many there 
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+_OF_NUMPY: Final = re.compile(r"\bnp\.(?:str_|u?int\d+|float\d+)\(('[^']*'|[-+.\w]+)\)")
+
+
 class ScGenePTError(Exception):
-    """Base class of every error that scgenept raises on purpose."""
+    """Base class of every error that scgenept raises on purpose.
+
+    Values of numpy stand in messages as a reader knows them: ``'KLF1'``, not ``np.str_('KLF1')``.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(_OF_NUMPY.sub(r"\1", message))
 
 
 class DataError(ScGenePTError, ValueError):

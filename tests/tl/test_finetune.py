@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -13,6 +14,7 @@ import scgenept as sgp
 from scgenept._errors import DataError, UnknownGeneError, UnknownNameError
 from scgenept.knowledge import KnowledgeSource
 from scgenept.nn import VARIANTS, Network
+from scgenept.training.fit import fit
 from scgenept.weights.card import Card
 from scgenept.weights.model import ScGenePT
 from tests.training.interrupted import cells
@@ -158,6 +160,25 @@ def test_a_fine_tuned_model_is_trained_further_without_being_changed() -> None:
 def test_lists_of_something_else_are_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         train(cells(), init=None, **{"variant": "scgpt", **options})
+
+
+@pytest.mark.parametrize(
+    ("n_epochs", "said"),
+    [
+        (0, "stopped in its first epoch."),
+        (1, "stopped after 1 epoch; the model is"),
+        (2, "stopped after 2 epochs; the"),
+    ],
+)
+def test_a_stopped_training_says_how_far_it_came(n_epochs: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*given: Any, **options: Any) -> Any:
+        run = fit(*given, **options)
+        history = pd.concat([run.history] * n_epochs) if n_epochs else run.history.iloc[:0]
+        return replace(run, history=history, interrupted=True)
+
+    monkeypatch.setattr("scgenept.tl._finetune.fit", stopped)
+    with pytest.warns(UserWarning, match=f"Training was {said}"):
+        assert train().card.training["interrupted"]
 
 
 def test_one_text_needs_no_list() -> None:

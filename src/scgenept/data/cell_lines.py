@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from .._arguments import shown
 from .._errors import listing
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def contradictions(obs: pd.DataFrame, cell_type: str) -> Iterator[str]:
     One sentence per column, with its values and what to do.
     """
     said = lines_in(cell_type)
+    said_as = shown(cell_type)
     columns = [name for name in obs if re.sub("[^a-z]", "", str(name).casefold()) in COLUMNS] if said else []
     for name in columns:
         counts = obs[name].value_counts()
@@ -54,11 +56,12 @@ def contradictions(obs: pd.DataFrame, cell_type: str) -> Iterator[str]:
         if not (others := [value for value, lines in found.items() if lines and not lines & said]):
             continue
         n = int(counts[others].sum())
-        here = f"cell_type={cell_type!r}, but obs[{name!r}] says {listing(others)} for {n:,} of {len(obs):,} cells. "
+        here = f"cell_type={said_as}, but obs[{name!r}] says {listing(others)} for {n:,} of {len(obs):,} cells. "
         if len(others) < len(counts):
-            yield f"{here}Leave these cells out, or name all: cell_type={', '.join([cell_type, *map(str, others)])!r}."
+            together = ", ".join([cell_type, *map(str, others)])
+            yield f"{here}Leave these cells out, or name all: cell_type={together!r}."
         else:
-            yield f"{here}Pass what the cells are as cell_type=, or correct it: adata.obs[{name!r}] = {cell_type!r}."
+            yield f"{here}Pass what the cells are as cell_type=, or correct it: adata.obs[{name!r}] = {said_as}."
 
 
 def are_alike(one: str, other: str) -> bool:

@@ -150,8 +150,6 @@ def record(adata: AnnData, key: str) -> dict[str, Any]:
 def find_prediction(adata: AnnData, key: str) -> tuple[str, Mapping[str, Any]]:
     """Return the key under which a prediction is stored, and its record."""
     require_anndata(adata)
-    if isinstance(key, np.str_):
-        key = str(key)  # or messages would show np.str_('KLF1')
     records = predictions(adata)
     present = [name for name in records if name in adata.layers]
     canonical = str(Perturbation.parse(key)) if key else key

@@ -225,7 +225,9 @@ def _check(adata: AnnData, layer: str | None) -> Setup:
 
 def _finished(model: ScGenePT, run: TrainingRun, examples: Examples, setup: Setup, asked: dict[str, Any]) -> ScGenePT:
     if run.interrupted:
-        msg = f"Training was stopped after {len(run.history)} epochs; the model is the best of them."
+        n = len(run.history)
+        done = f"after {n} epoch{'s' * (n > 1)}; the model is the best of them" if n else "in its first epoch"
+        msg = f"Training was stopped {done}."
         warnings.warn(msg, UserWarning, stacklevel=4)
     before = model.card
     training = {
