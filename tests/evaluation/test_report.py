@@ -25,7 +25,7 @@ def adata() -> ad.AnnData:
 def report(adata: ad.AnnData) -> sgp.tl.Report:
     table = observed(adata) + 0.01
     table.iloc[0] = np.nan
-    return sgp.tl.evaluate(adata, {"mine <b>": table}, n_boot=50, calibrate=1, baselines=["additive"])
+    return sgp.tl.evaluate(adata, {"mine <b>": table}, n_boot=50, calibrate=2, baselines=["additive"])
 
 
 def assert_same(one: sgp.tl.Report, other: sgp.tl.Report) -> None:

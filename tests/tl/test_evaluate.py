@@ -118,6 +118,100 @@ def test_a_table_on_halves_keeps_all_controls_and_says_so(report: sgp.tl.Report)
     assert [note for note in report.notes if "On halves mine keeps the change over all control cells" in note]
 
 
+PAIRS = ["non_additivity_correlation", "non_additive_auprc"]
+
+
+def halves_by_hand(adata, n: int) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+    """The halves that ``evaluate(rng=0)`` draws."""
+    from scgenept.evaluation.references import Draw
+
+    rng = np.random.default_rng(0)
+    rng.integers(2**31)  # the seed of the baselines
+    draw = Draw(adata, layer=None, by="perturbation", rng=rng)
+    drawn = [draw.first_half() for _ in range(n)]
+    return [(draw.table(draw.means(first)), draw.table(draw.means(~first))) for first in drawn]
+
+
+def excess(means: pd.DataFrame, pair: str, values: pd.Series | None = None) -> pd.Series:
+    """What a pair, or a guess at it, does beyond the sum of its singles in these cells."""
+    a, b = pair.split("+")
+    return (means.loc[pair] if values is None else values) - (means.loc[a] + means.loc[b] - means.loc["ctrl"])
+
+
+def on_halves(report: sgp.tl.Report, predictor: str, metric: str = PAIRS[0]) -> pd.Series:
+    rows = report.per_perturbation.query("predictor == @predictor and metric == @metric")
+    return rows.set_index("perturbation")["value_on_halves"]
+
+
+def test_on_halves_no_baseline_knows_the_singles_of_the_truth(adata) -> None:
+    """The truth of a pair is counted from the singles of the second half; what knows those correlates with it."""
+    names = ["additive", "matching_mean"]
+    report = sgp.tl.evaluate(adata, "no_change", metrics=PAIRS, baselines=names, calibrate=2, n_boot=10)
+    assert on_halves(report, "additive")[["G01+G03", "G02+G04", "G05+G06"]].isna().all()
+    values = {name: [] for name in ("mean", "matching_mean", "replicate")}
+    singles = [f"G0{i}" for i in range(1, 7)]
+    for first, second in halves_by_hand(adata, 2):
+        training = pd.concat([first.loc[singles], observed(adata, [n for n in TRAINING if n not in singles])])
+        guesses = {
+            "mean": training.mean(),
+            "matching_mean": (first.loc["G01"] + first.loc["G03"]) / 2,
+            "replicate": first.loc["G01+G03"],
+        }
+        truth = excess(second, "G01+G03")
+        for name, guess in guesses.items():
+            values[name].append(np.corrcoef(excess(first, "G01+G03", guess), truth)[0, 1])
+    for name, expected in values.items():
+        assert on_halves(report, name)["G01+G03"] == pytest.approx(np.mean(expected), rel=1e-4)
+    assert not any("beyond their singles" in note for note in report.notes)
+
+
+def test_whoever_may_know_all_cells_of_singles_has_no_score_of_pairs_on_halves(adata) -> None:
+    """A sum of singles as a table, and a network that was trained on singles: all but the pair of two test singles."""
+    control, pairs = observed(adata, ["ctrl"]).iloc[0], [name for name in TEST if "+" in name]
+    singles = observed(adata, [f"G{i:02d}" for i in range(1, 10)])
+    table = pd.DataFrame({p: sum(singles.loc[g] - control for g in p.split("+") if g in singles.index) for p in pairs})
+    table = table.T + control + np.random.default_rng(0).normal(0, 0.1, table.T.shape)
+    trained = small_model(list(adata.var_names), training={"train": TRAINING})
+    elsewhere = small_model(list(adata.var_names), training={"train": ["G30", "G01+G31"]})
+    options = {"split": TEST, "metrics": [*PAIRS, "mse"], "baselines": ["rf"], "calibrate": 2, "n_boot": 10}
+    judged = {"sum": table, "trained": trained, "elsewhere": elsewhere}
+    report = sgp.tl.evaluate(adata, judged, n_control_cells=10, **options)
+    known = ["G01+G03", "G02+G04", "G05+G06", "G01+G07", "G02+G08"]
+    for metric in PAIRS:
+        for name in ("sum", "trained", "rf"):
+            assert on_halves(report, name, metric)[known].isna().all()
+        assert on_halves(report, "elsewhere", metric)[known].notna().any()
+    assert on_halves(report, "sum", "mse")[known].notna().all()
+    drawn = halves_by_hand(adata, 2)
+    expected = [
+        np.corrcoef(
+            excess(first, "G07+G08", table.loc["G07+G08"] + first.loc["ctrl"] - control), excess(second, "G07+G08")
+        )[0, 1]
+        for first, second in drawn
+    ]
+    assert on_halves(report, "sum")["G07+G08"] == pytest.approx(np.mean(expected), rel=1e-4)
+    said = [note for note in report.notes if "beyond their singles" in note]
+    assert said[0].startswith("On halves sum, trained, rf have no score of what 5 of 6 pairs do")
+    assert len(said) == 1
+    for other in ({"calibrate": False}, {"metrics": "mse"}):
+        quiet = sgp.tl.evaluate(adata, table, **{**options, "baselines": None, **other})
+        assert not any("beyond their singles" in note for note in quiet.notes)
+
+
+def test_a_network_that_adds_single_changes_to_its_own_controls_is_additive(adata) -> None:
+    from scgenept.evaluation.experiment import read_experiment
+    from scgenept.evaluation.predictors import Predictor
+
+    experiment = read_experiment(adata, split="test", layer=None)
+    some = adata[adata.obs["is_control"]][:10].X.toarray().mean(axis=0, dtype=float)
+    control, known = observed(adata, ["ctrl"]).iloc[0], set(adata.obs["perturbation"])
+    values = np.tile(some, (len(TEST), 1))
+    for row, name in enumerate(experiment.test):
+        values[row] += (observed(adata, [gene for gene in name.split("+") if gene in known]) - control).sum()
+    guess = Predictor("own", values, some, is_baseline=False).guess(experiment.seen, experiment)
+    assert np.isnan(METRICS[PAIRS[0]].score(guess, experiment.seen)).all()
+
+
 def test_a_baseline_that_was_fitted_to_the_test_is_named(adata) -> None:
     fresh = sgp.models.baselines.load("additive")
     options = {"metrics": "mse", "n_boot": 10, "calibrate": False, "baselines": None}

@@ -60,7 +60,7 @@ def _non_additivity(guess: Guess, seen: Observation) -> FloatArray:
         return np.full(len(seen.test), np.nan)
     return _on_pairs(
         scores.non_additivity_correlation(
-            guess.values[seen.pairs], seen.mean[seen.pairs], seen.additive, predicted_additive=guess.additive
+            guess.pairs, seen.mean[seen.pairs], seen.additive, predicted_additive=guess.additive
         ),
         seen,
     )
@@ -70,9 +70,7 @@ def _non_additive_genes(guess: Guess, seen: Observation) -> FloatArray:
     if not len(seen.pairs):
         return np.full(len(seen.test), np.nan)
     return _on_pairs(
-        scores.non_additive_auprc(
-            guess.values[seen.pairs], seen.non_additive, seen.additive, predicted_additive=guess.additive
-        ),
+        scores.non_additive_auprc(guess.pairs, seen.non_additive, seen.additive, predicted_additive=guess.additive),
         seen,
     )
 

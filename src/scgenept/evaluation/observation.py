@@ -33,12 +33,15 @@ class Guess:
         Test perturbations x genes, log1p of counts per 1e4; a row that was not predicted is NaN.
     control
         Mean of the control cells that the predictor knew, one value per gene, same unit.
+    pairs
+        Pairs x genes: their ``values``, guessed from no more of their singles than ``additive`` is the sum of.
     additive
-        Pairs x genes: the sum of the single changes as the predictor knew them, over ``control``.
+        Pairs x genes: the sum of the single changes over ``control``; NaN where the guess knew more of them.
     """
 
     values: FloatArray
     control: FloatArray
+    pairs: FloatArray
     additive: FloatArray
 
     def over(self, control: FloatArray) -> FloatArray:
@@ -109,10 +112,14 @@ class Observation:
         return np.array([i for i, p in enumerate(parsed) if len(p) == 2 and known.issuperset(p.genes)], dtype=np.intp)
 
     @cached_property
+    def genes_of_pairs(self) -> list[tuple[str, ...]]:
+        """The two genes of each of these pairs, which are also the names of its singles."""
+        return [Perturbation.parse(self.test[i]).genes for i in self.pairs]
+
+    @cached_property
     def additive(self) -> FloatArray:
         """``c + d_a + d_b`` from the observed singles, pairs x genes."""
-        genes = [Perturbation.parse(self.test[i]).genes for i in self.pairs]
-        first, second = (self.bulk.mean.loc[[pair[side] for pair in genes]].to_numpy() for side in (0, 1))
+        first, second = (self.bulk.mean.loc[[p[side] for p in self.genes_of_pairs]].to_numpy() for side in (0, 1))
         both: FloatArray = first + second - self.control
         return both
 
@@ -123,4 +130,4 @@ class Observation:
 
     def guess(self, values: FloatArray) -> Guess:
         """Return values as a guess that knew these controls and these singles."""
-        return Guess(values, self.control, self.additive)
+        return Guess(values, self.control, values[self.pairs], self.additive)

@@ -7,15 +7,19 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from .. import _keys
+from .._errors import listing
 from .baselines import CATALOG, DEFAULT
 from .observation import Guess
 from .reading import aligned
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+    import numpy.typing as npt
 
     from .baselines import Baseline
     from .experiment import Experiment
@@ -60,6 +64,8 @@ class Predictor:
         The baseline, where it is fitted anew to other controls.
     seed
         With which it is fitted.
+    may_know
+        Perturbations of which it may have seen all cells, though it is scored on halves of them.
     """
 
     name: str
@@ -69,6 +75,7 @@ class Predictor:
     from_halves: Sequence[FromHalf] = ()
     refit: Baseline | None = None
     seed: int = 0
+    may_know: frozenset[str] = frozenset()
 
     @property
     def is_fixed(self) -> bool:
@@ -78,7 +85,10 @@ class Predictor:
     def guess(self, knew: Observation, experiment: Experiment, *, halving: int | None = None) -> Guess:
         """Guess as someone who saw these controls and singles, and all cells of the training perturbations.
 
-        A table, of which nobody knows how it follows from the controls, keeps its change over all of them.
+        A table, of which nobody knows how it follows from the controls, keeps its change over all of them. On halves,
+        what a pair does beyond its singles is counted from the singles of the second half, so whoever is asked for it
+        must not have seen those: a baseline is fitted once more, with the singles of the first half only, and
+        others have no guess where they may have seen all cells.
 
         Parameters
         ----------
@@ -89,16 +99,56 @@ class Predictor:
         halving
             Of which halving the first half is; ``None`` for all cells.
         """
-        if halving is not None and self.from_halves:
-            values, control = self.from_halves[halving]
-            return Guess(values, control, knew.additive)
-        if halving is None or self.refit is None:
-            return Guess(self.values, self.control, knew.additive)
+        if halving is not None and self.refit is not None:
+            return self._guess_anew(self.refit, knew, experiment)
+        is_half = halving is not None and bool(self.from_halves)
+        values, control = self.from_halves[halving or 0] if is_half else FromHalf(self.values, self.control)
+        additive = knew.additive + (control - knew.control)
+        if halving is not None:
+            additive[self.knows_singles(knew)] = np.nan
+        return Guess(values, control, values[knew.pairs], additive)
+
+    def knows_singles(self, seen: Observation) -> npt.NDArray[np.bool_]:
+        """Say of each pair whether all cells of one of its singles may have been seen."""
+        return np.array([not self.may_know.isdisjoint(genes) for genes in seen.genes_of_pairs], dtype=bool)
+
+    def _guess_anew(self, baseline: Baseline, knew: Observation, experiment: Experiment) -> Guess:
+        table = experiment.training_table
+        n_cells = experiment.seen.bulk.n.loc[table.index]
+        values = self._fitted_anew(baseline, table, n_cells, knew)
+        singles = {gene for genes in knew.genes_of_pairs for gene in genes}
+        # without a cell in this half there is no sum that the pair is held against
+        halved = [name for name in table.index if name in singles and knew.bulk.n[name]]
+        if not halved:
+            return knew.guess(values)
+        table, n_cells = table.copy(), n_cells.copy()
+        table.loc[halved], n_cells.loc[halved] = knew.bulk.mean.loc[halved], knew.bulk.n.loc[halved]
+        pairs = self._fitted_anew(baseline, table, n_cells, knew)[knew.pairs]
+        return Guess(values, knew.control, pairs, knew.additive)
+
+    def _fitted_anew(
+        self, baseline: Baseline, table: pd.DataFrame, n_cells: pd.Series[int], knew: Observation
+    ) -> FloatArray:
+        control = pd.Series(knew.control, index=table.columns)
         with warnings.catch_warnings():
             # What there is to say was said when it was fitted the first time.
             warnings.filterwarnings("ignore", category=UserWarning)
-            fitted = fit(copy.copy(self.refit), experiment, knew.control, self.seed)
-        return knew.guess(fitted.predict_pseudobulks(experiment.test).to_numpy())
+            fitted = copy.copy(baseline).fit_pseudobulks(table, control, n_cells=n_cells, rng=self.seed)
+        return fitted.predict_pseudobulks(knew.test).to_numpy()
+
+
+def notes_on_pairs(predictors: Iterable[Predictor], seen: Observation) -> list[str]:
+    """Say who has no score of what pairs do beyond their singles on halves, and why."""
+    unscored: dict[int, list[str]] = {}
+    for predictor in predictors:
+        unscored.setdefault(int(predictor.knows_singles(seen).sum()), []).append(predictor.name)
+    return [
+        f"On halves {listing(names)} {'has' if len(names) == 1 else 'have'} no score of what {n} of {len(seen.pairs)} "
+        f"pairs do beyond their singles: all cells of these singles may have been seen, and half of them are in the "
+        f"truth. Compare on all cells."
+        for n, names in unscored.items()
+        if n
+    ]
 
 
 def from_baseline(name: str, baseline: Baseline, experiment: Experiment, *, is_baseline: bool, seed: int) -> Predictor:
@@ -110,18 +160,20 @@ def from_baseline(name: str, baseline: Baseline, experiment: Experiment, *, is_b
         It cannot be fitted, or was fitted to other genes.
     """
     was_fitted = baseline.is_fitted
-    fitted = baseline if was_fitted else fit(copy.copy(baseline), experiment, experiment.control, seed)
+    fitted = baseline if was_fitted else fit(copy.copy(baseline), experiment, seed)
     table = fitted.predict_pseudobulks(experiment.test)
-    refit = baseline if not was_fitted and isinstance(baseline, _QUICK) else None
     values = aligned(table, experiment, name=name).values
-    return Predictor(name, values, experiment.control, is_baseline, refit=refit, seed=seed)
+    if not was_fitted and isinstance(baseline, _QUICK) and not baseline.needs_cells:
+        return Predictor(name, values, experiment.control, is_baseline, refit=baseline, seed=seed)
+    return Predictor(name, values, experiment.control, is_baseline, may_know=frozenset(fitted.fitted_to))
 
 
-def fit(baseline: Baseline, experiment: Experiment, control: FloatArray, seed: int) -> Baseline:
-    """Fit to the training perturbations and the given controls."""
+def fit(baseline: Baseline, experiment: Experiment, seed: int) -> Baseline:
+    """Fit to the training perturbations and all control cells."""
     if baseline.needs_cells:
         keep = experiment.adata.obs[experiment.key].isin([*experiment.training, _keys.CONTROL])
         return baseline.fit(experiment.adata[keep.to_numpy()].copy(), rng=seed)
     table = experiment.training_table
+    control = pd.Series(experiment.control, index=table.columns)
     n_cells = experiment.seen.bulk.n.loc[table.index]
-    return baseline.fit_pseudobulks(table, pd.Series(control, index=table.columns), n_cells=n_cells, rng=seed)
+    return baseline.fit_pseudobulks(table, control, n_cells=n_cells, rng=seed)

@@ -11,6 +11,7 @@ from .. import _keys
 from ..data.setup import read_setup
 from .calibration import HalfScores, score_all, score_on_halves
 from .diagnosis import SPREAD, collapse_notes, spread, summary_notes
+from .predictors import notes_on_pairs
 from .report import Report
 from .scores import mean_correlation_between_predictions
 from .strata import strata
@@ -70,6 +71,7 @@ def run(
         *collapse_notes(spreads, scored.judged, observed),
         *notes,
         *halves.notes,
+        *(notes_on_pairs(predictors, seen) if halvings is not None and any(m.pairs for m in metrics) else []),
         *summary_notes(summary, scored.judged, calibrated=halvings is not None),
     ]
     if len(experiment.test) == 1:

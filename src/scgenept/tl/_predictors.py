@@ -133,9 +133,9 @@ class Reader:
         if isinstance(source, (AnnData, pd.DataFrame)):
             name = name or "predictions"
             table = read_table(source, self.experiment, name=name)
-            return Predictor(name, table.values, self.experiment.control, is_baseline), [
-                Remark(note) for note in table.notes
-            ]
+            may_know = frozenset(self.experiment.training)
+            made = Predictor(name, table.values, self.experiment.control, is_baseline, may_know=may_know)
+            return made, [Remark(note) for note in table.notes]
         msg = (
             f"A {type(source).__name__} cannot be judged. Pass a model, a baseline, a table or AnnData of "
             "perturbations x genes, an AnnData of predicted cells, or a mapping from names to these."
@@ -171,7 +171,9 @@ class Reader:
                 "compare {who} with baselines on all cells, and with the replicate on halves."
             )
         halves = [FromHalf(*half) for half in zip(made.group_values, made.group_controls, strict=True)]
-        predictor = Predictor(name, made.values, made.control, is_baseline=False, from_halves=halves)
+        # a card that lists nothing rules nothing out
+        may_know = frozenset(_trained(model)) or frozenset(self.experiment.training)
+        predictor = Predictor(name, made.values, made.control, is_baseline=False, from_halves=halves, may_know=may_know)
         return predictor, [Remark(text, name) for text in (*words, *_of_the_card(model, self.experiment))]
 
     def _first_halves(self, controls: np.ndarray) -> np.ndarray | None:
@@ -235,10 +237,15 @@ def _leaked(baseline: Baseline, experiment: Experiment) -> list[str]:
     return [word]
 
 
+def _trained(model: ScGenePT) -> set[str]:
+    """Return the canonical names of the perturbations that the card lists for training."""
+    return {str(Perturbation.parse(label)) for label in model.card.trained_on}
+
+
 def _of_the_card(model: ScGenePT, experiment: Experiment) -> list[str]:
     """Say what the card knows against these scores: seen test perturbations, other modality, caveats of strata."""
     words = []
-    trained = {str(Perturbation.parse(label)) for label in model.card.trained_on}
+    trained = _trained(model)
     if seen := [p for p in experiment.test if p in trained]:
         words.append(
             f"{{who}} {{was}} trained on {len(seen)} of the test perturbations, says {{its}} card: {listing(seen)}."

@@ -158,7 +158,7 @@ def test_rounding_stays_rounding_over_another_control() -> None:
     other[:5] = 0.0
     values = np.tile(own, (P, 1)).astype(np.float32).astype(float)
     values[:, 9] += 0.5
-    over = Guess(values, own, values[:0]).over(other)
+    over = Guess(values, own, values[:0], values[:0]).over(other)
     expected = np.tile(other, (P, 1))
     expected[:, 9] += 0.5
     np.testing.assert_allclose(over, expected, rtol=1e-6)
