@@ -57,6 +57,30 @@ def test_scores_per_perturbation() -> None:
         assert wide["coverage_top20"][i] == np.mean((lower[i] <= observed[i])[top] & (observed[i] <= upper[i])[top])
 
 
+def test_genes_without_an_interval_are_left_out_of_every_score() -> None:
+    whole, observed, predicted, _, made = report()
+    lost, kept = [3, 7], np.delete(np.arange(40), [3, 7])
+    labels = whole.per_perturbation.iloc[:12][["perturbation", "stratum", "source", "group"]]
+
+    def measured(genes: np.ndarray, intervals: list[Intervals]) -> IntervalReport:
+        some = [Intervals(m.lower[:, genes], m.upper[:, genes], m.std[genes]) for m in intervals]
+        rng = np.random.default_rng(0)
+        tables = observed[:, genes], predicted[:, genes], np.zeros(len(genes))
+        return measure_intervals(*tables, some, LEVELS, labels=labels, notes=["said"], rng=rng)
+
+    holes = [Intervals(m.lower.copy(), m.upper.copy(), m.std.copy()) for m in made]
+    holes[0].lower[0, 3] = holes[5].std[7] = np.nan
+    for name in ("lower", "upper", "std"):
+        getattr(holes[2], name)[...] = np.nan  # nothing is predicted for this one
+    nothing = [holes[2] if i == 2 else m for i, m in enumerate(made)]
+    found, expected = measured(np.arange(40), holes), measured(kept, nothing)
+    pd.testing.assert_frame_equal(found.per_perturbation, expected.per_perturbation)
+    pd.testing.assert_frame_equal(found.summary, expected.summary)
+    assert found.per_perturbation["coverage"].isna().sum() == len(LEVELS)
+    assert found.notes[:2] == ("said", f"Scores are over the {40 - len(lost)} of 40 genes that have an interval.")
+    assert not any("have an interval" in note for note in expected.notes)
+
+
 def test_summary_is_over_perturbations() -> None:
     found, *_ = report()
     assert found.summary[["stratum", "level", "n"]].to_numpy().tolist() == [

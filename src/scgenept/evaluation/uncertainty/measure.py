@@ -15,7 +15,7 @@ from .conformal import ALL
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..scores.tables import FloatArray
+    from ..scores.tables import BoolArray, FloatArray
     from .intervals import Intervals
 
 N_TOP = 20
@@ -30,12 +30,13 @@ class IntervalReport:
     Attributes
     ----------
     per_perturbation
-        One row per test perturbation and level: ``perturbation``, ``stratum``, ``source``, ``group`` (what a conformal
-        interval was calibrated on, ``"all"`` where the stratum was too small, empty for other sources), ``level``;
-        ``coverage``, the share of genes whose observed mean lies inside; ``coverage_top20``, the same of the 20 genes
-        that were seen to change most; ``width``, mean over genes; ``crps`` of a normal distribution with the predicted
-        mean and its ``std``; ``error``, the mean absolute error; ``confidence``, minus the mean ``std``. Widths, errors
-        and CRPS in log1p of counts per 1e4; NaN where nothing is predicted.
+        One row per test perturbation and level, scores over the genes with an interval in all of them:
+        ``perturbation``, ``stratum``, ``source``, ``group`` (what a conformal interval was calibrated on, ``"all"``
+        where the stratum was too small, empty for other sources), ``level``; ``coverage``, the share of genes whose
+        observed mean lies inside; ``coverage_top20``, the same of the 20 genes that were seen to change most;
+        ``width``, mean over genes; ``crps`` of a normal distribution with the predicted mean and its ``std``;
+        ``error``, the mean absolute error; ``confidence``, minus the mean ``std``. Widths, errors and CRPS in log1p of
+        counts per 1e4; NaN where nothing is predicted.
     summary
         One row per stratum (``"all"`` first) and level: ``n`` perturbations, the means of the columns above, a 95 %
         interval of the coverage by bootstrap over perturbations (``coverage_low``, ``coverage_high``; NaN for a single
@@ -69,6 +70,8 @@ def measure_intervals(
 ) -> IntervalReport:
     """Score the intervals of some perturbations against what was observed.
 
+    All of them over the same genes: those that have an interval in every perturbation with any.
+
     Parameters
     ----------
     observed, predicted
@@ -87,6 +90,11 @@ def measure_intervals(
         Of the bootstrap over perturbations.
     """
     std = np.stack([each.std for each in intervals])
+    bounds = {side: np.stack([getattr(each, side) for each in intervals], axis=1) for side in ("lower", "upper")}
+    known = _with_interval(std, *bounds.values())
+    if not known.all():
+        notes = [*notes, f"Scores are over the {known.sum():,} of {len(known):,} genes that have an interval."]
+    observed, predicted, control, std = observed[:, known], predicted[:, known], control[known], std[:, known]
     top = np.argsort(-np.abs(observed - control), axis=1, kind="stable")[:, :N_TOP]
     shared: dict[str, FloatArray] = {
         "crps": crps(predicted, observed, std=std),
@@ -95,7 +103,7 @@ def measure_intervals(
     }
     blocks = []
     for row, level in enumerate(levels):
-        lower, upper = (np.stack([getattr(each, side)[row] for each in intervals]) for side in ("lower", "upper"))
+        lower, upper = (table[row][:, known] for table in bounds.values())
         inside = [np.take_along_axis(table, top, axis=1) for table in (observed, lower, upper)]
         scores: dict[str, FloatArray] = {
             "level": np.full(len(observed), level),
@@ -113,6 +121,13 @@ def measure_intervals(
         if len(chosen := table[(table["level"] == level) & ((stratum == ALL) | (table["stratum"] == stratum))])
     ]
     return IntervalReport(table, pd.DataFrame(rows), tuple(notes))
+
+
+def _with_interval(std: FloatArray, lower: FloatArray, upper: FloatArray) -> BoolArray:
+    """Say which genes have an interval wherever a perturbation has any; all of them where there is none at all."""
+    has: BoolArray = ~(np.isnan(std) | np.isnan(lower).any(axis=0) | np.isnan(upper).any(axis=0))
+    known: BoolArray = has[has.any(axis=1)].all(axis=0)
+    return known if known.any() else np.ones_like(known)
 
 
 def _summary(table: pd.DataFrame, rng: np.random.Generator) -> dict[str, Any]:
