@@ -102,4 +102,14 @@ def test_summary_is_over_perturbations() -> None:
     assert everything["confidence_error_spearman"] < -0.9
     assert np.isnan(single["coverage_low"])
     assert np.isnan(single["confidence_error_spearman"])
-    assert str(found).endswith("- said")
+    assert found.notes[0] == "said"
+    assert str(found).endswith(f"- {found.notes[-1]}")
+
+
+@pytest.mark.parametrize(
+    ("n", "small"), [(1, None), (2, "all (2), a (1), b (1)"), (8, "a (7), b (1)"), (9, "b (1)"), (12, "b (1)")]
+)
+def test_a_few_perturbations_are_called_few(n: int, small: str | None) -> None:
+    found, *_ = report(n)
+    said = [note for note in found.notes if "fewer than 8 perturbations" in note]
+    assert [f"perturbations: {small}. The intervals" in note for note in said] == ([True] if small else [])

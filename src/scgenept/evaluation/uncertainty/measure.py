@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ..._errors import listing
+from ..diagnosis import FEW_PERTURBATIONS
 from ..scores import aurc, confidence_error_spearman, crps, interval_coverage, interval_width
 from ..statistics import bootstrap_means, interval
 from .conformal import ALL
@@ -120,7 +122,8 @@ def measure_intervals(
         for level in levels
         if len(chosen := table[(table["level"] == level) & ((stratum == ALL) | (table["stratum"] == stratum))])
     ]
-    return IntervalReport(table, pd.DataFrame(rows), tuple(notes))
+    summary = pd.DataFrame(rows)
+    return IntervalReport(table, summary, (*notes, *_small_strata(summary)))
 
 
 def _with_interval(std: FloatArray, lower: FloatArray, upper: FloatArray) -> BoolArray:
@@ -128,6 +131,19 @@ def _with_interval(std: FloatArray, lower: FloatArray, upper: FloatArray) -> Boo
     has: BoolArray = ~(np.isnan(std) | np.isnan(lower).any(axis=0) | np.isnan(upper).any(axis=0))
     known: BoolArray = has[has.any(axis=1)].all(axis=0)
     return known if known.any() else np.ones_like(known)
+
+
+def _small_strata(summary: pd.DataFrame) -> list[str]:
+    """Say of which strata the bootstrap makes intervals that are too narrow; a single perturbation has none."""
+    sizes = summary.drop_duplicates("stratum").set_index("stratum")["n"]
+    small = [f"{name} ({n})" for name, n in sizes.items() if n < FEW_PERTURBATIONS]
+    if not small or sizes[ALL] == 1:
+        return []
+    note = (
+        f"Strata of fewer than {FEW_PERTURBATIONS} perturbations: {listing(small, first=12)}. The intervals of their "
+        "coverage are too narrow; read them as examples."
+    )
+    return [note]
 
 
 def _summary(table: pd.DataFrame, rng: np.random.Generator) -> dict[str, Any]:
