@@ -8,6 +8,8 @@ import pytest
 import torch
 
 import scgenept as sgp
+from scgenept.evaluation.baselines import Mean
+from scgenept.evaluation.baselines._training import training_pseudobulks
 from scgenept.evaluation.catalog import METRICS
 from tests.screens import TEST, TRAINING, observed, screen
 from tests.small import small_model
@@ -228,6 +230,33 @@ def test_a_baseline_that_was_fitted_to_the_test_is_named(adata) -> None:
         assert fitted.fitted_to == tuple(sorted([*TRAINING, *(TEST if seen else [])]))
     as_rival = sgp.tl.evaluate(adata, "mean", **options | {"baselines": {"rival": fitted.fit(everything)}})
     assert any("rival was fitted to 10 of the test perturbations" in note for note in as_rival.notes)
+
+
+class OfCells(Mean):
+    """A baseline that only cells can be given to."""
+
+    name = "of_cells"
+    needs_cells = True
+
+    def fit_pseudobulks(self, *args: object, **options: object) -> None:
+        raise AssertionError
+
+    def fit(self, adata, *, rng=0) -> OfCells:
+        super().fit_pseudobulks(*training_pseudobulks(adata)[:2], rng=rng)
+        return self
+
+
+def test_a_baseline_of_cells_is_fitted_to_the_layer_and_the_split_that_are_judged(adata) -> None:
+    counts = adata.copy()
+    counts.layers["log"] = adata.X.copy()
+    counts.X = np.expm1(adata.X.toarray()).round()
+    test = ["G01", "G01+G02"]  # the column calls them training
+    options = {"split": test, "layer": "log", "metrics": "mse", "baselines": None, "n_boot": 10, "calibrate": 1}
+    with unchanged(counts):
+        report = sgp.tl.evaluate(counts, {"cells": OfCells(), "table": observed(adata, test)}, **options)
+    scores = overall_of(report, "mse")
+    assert scores["cells"] == pytest.approx(scores["mean"])
+    assert any(note.startswith("On halves cells, table keep the change over all control") for note in report.notes)
 
 
 def test_a_baseline_may_add_up_to_more_than_a_cell_can_express() -> None:

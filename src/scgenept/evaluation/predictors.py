@@ -12,7 +12,10 @@ import pandas as pd
 
 from .. import _keys
 from .._errors import listing
+from ..data.expression import expression
+from ..data.records import split_key
 from .baselines import CATALOG, DEFAULT
+from .experiment import TRAINING
 from .observation import Guess
 from .reading import aligned
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
+    from anndata import AnnData
 
     from .baselines import Baseline
     from .experiment import Experiment
@@ -171,9 +175,18 @@ def from_baseline(name: str, baseline: Baseline, experiment: Experiment, *, is_b
 def fit(baseline: Baseline, experiment: Experiment, seed: int) -> Baseline:
     """Fit to the training perturbations and all control cells."""
     if baseline.needs_cells:
-        keep = experiment.adata.obs[experiment.key].isin([*experiment.training, _keys.CONTROL])
-        return baseline.fit(experiment.adata[keep.to_numpy()].copy(), rng=seed)
+        return baseline.fit(_training_cells(experiment), rng=seed)
     table = experiment.training_table
     control = pd.Series(experiment.control, index=table.columns)
     n_cells = experiment.seen.bulk.n.loc[table.index]
     return baseline.fit_pseudobulks(table, control, n_cells=n_cells, rng=seed)
+
+
+def _training_cells(experiment: Experiment) -> AnnData:
+    """Return control cells and those of the training perturbations as :meth:`Baseline.fit` reads them."""
+    keep = experiment.adata.obs[experiment.key].isin([*experiment.training, _keys.CONTROL])
+    cells = experiment.adata[keep.to_numpy()].copy()
+    cells.X = expression(cells, experiment.layer)
+    # training is what is not tested here, whatever the column says
+    cells.obs[split_key(cells)] = TRAINING
+    return cells
