@@ -102,6 +102,20 @@ def test_ties_keep_the_order_given() -> None:
     assert table["gene"].tolist() == [1, 2, 0, 3]
 
 
+def test_a_gene_without_figures_spares_the_others() -> None:
+    rng = np.random.default_rng(0)
+    mean, std = 1 + rng.normal(0, 0.02, 51), np.full(51, 0.1)
+    known = np.arange(51) != 17
+    holed = rank_genes(np.where(known, mean, np.nan), std, 50, np.ones(51), std, 50).set_index("gene")
+    others = rank_genes(mean[known], std[known], 50, np.ones(50), std[known], 50, genes=np.flatnonzero(known))
+    pd.testing.assert_frame_equal(holed.iloc[:-1], others.set_index("gene"))
+    assert holed.index[-1] == 17
+    assert holed.loc[17, ["score", "p_value", "p_adjusted"]].isna().all()
+    p_values = holed["p_value"].iloc[:-1].to_numpy()
+    assert holed["p_adjusted"].iloc[:-1].to_numpy() == pytest.approx(stats.false_discovery_control(p_values))
+    assert (holed["p_adjusted"] < 0.05).sum() < (holed["p_value"] < 0.05).sum()
+
+
 def test_figures_that_do_not_fit_are_refused() -> None:
     with pytest.raises(DataError, match="one value per gene"):
         rank_genes([1.0, 2.0], [1.0], 9, [1.0, 1.0], [1.0, 1.0], 9)

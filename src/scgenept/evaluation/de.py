@@ -54,8 +54,8 @@ def rank_genes(
     -------
     One row per gene: ``gene``, ``score`` (Welch's t), ``p_value``, ``p_adjusted`` (Benjamini-Hochberg), ``change``
     (log1p units) and ``log2_fold_change`` (scanpy's: of ``expm1`` of the means). A gene that never varies and does not
-    differ has score 0 and p-value 1. With fewer than two cells on a side scores and p-values are NaN and the order is
-    by ``|change|``.
+    differ has score 0 and p-value 1; one whose figures are NaN has neither, comes last and counts as no test. With
+    fewer than two cells on a side scores and p-values are NaN and the order is by ``|change|``.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def rank_genes(
             "gene": names,
             "score": score,
             "p_value": p_value,
-            "p_adjusted": p_value if np.isnan(p_value).any() else stats.false_discovery_control(p_value),
+            "p_adjusted": adjusted(p_value[None])[0],
             "change": mean - control_mean,
             "log2_fold_change": fold,
         }
