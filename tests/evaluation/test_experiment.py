@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import scgenept as sgp
@@ -23,6 +24,26 @@ def test_split_from_the_column_or_by_name(adata) -> None:
     by_name = read_experiment(adata, split=["G03+G01"], layer=None)
     assert by_name.test == ("G01+G03",)
     assert len(by_name.training) == len(TEST) + len(TRAINING) - 1
+
+
+def test_cells_outside_of_the_part_of_their_perturbation_are_counted_aloud(adata) -> None:
+    mixed = adata.copy()
+    mixed.obs["split"] = mixed.obs["split"].astype(object)
+    rows = {name: np.flatnonzero(mixed.obs["perturbation"] == name) for name in ("G07", "G08", "G01", "ctrl")}
+    for name, n, part in (("G07", 3, np.nan), ("G08", 2, np.nan), ("G01", 5, "val"), ("ctrl", 4, "val")):
+        mixed.obs.loc[mixed.obs_names[rows[name][:n]], "split"] = part
+    found = read_experiment(mixed, split="test", layer=None)
+    counted, why = "count all the same", "since perturbations are taken whole"
+    assert [note.partition(". Drop")[0] for note in found.notes] == [
+        f"5 cells of 2 test perturbations are not in part 'test' of obs['split'] and {counted}, {why}: G07, G08",
+        f"5 cells of 1 training perturbations are not in part 'train' of obs['split'] and {counted}, {why}: G01",
+    ]
+    whole = read_experiment(adata, split="test", layer=None)
+    assert whole.notes == ()
+    pd.testing.assert_frame_equal(found.seen.bulk.mean, whole.seen.bulk.mean)
+    assert read_experiment(mixed, split=["G07"], layer=None).notes == ()
+    report = sgp.tl.evaluate(mixed, "no_change", metrics="mse", baselines=None, calibrate=False, n_boot=10)
+    assert set(found.notes) <= set(report.notes)
 
 
 def test_figures_equal_a_loop(adata) -> None:

@@ -45,6 +45,8 @@ class Experiment:
         What was observed, with all cells.
     training
         Names of the training perturbations.
+    notes
+        Which cells count though the split puts them elsewhere.
     """
 
     adata: AnnData
@@ -52,6 +54,7 @@ class Experiment:
     key: str
     seen: Observation
     training: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def test(self) -> tuple[str, ...]:
@@ -107,7 +110,9 @@ def read_experiment(adata: AnnData, *, split: SplitLike, layer: str | None) -> E
     test, training = _parts(adata, labels, split)
     bulk = pseudobulk(adata, layer=layer, by=setup.perturbation_key)
     mean = bulk.mean.loc[training].to_numpy().mean(axis=0)
-    return Experiment(adata, layer, setup.perturbation_key, Observation(bulk, tuple(test), mean), tuple(training))
+    seen = Observation(bulk, tuple(test), mean)
+    notes = _strays(adata, labels, split, test, training) if isinstance(split, str) else ()
+    return Experiment(adata, layer, setup.perturbation_key, seen, tuple(training), notes)
 
 
 def _parts(adata: AnnData, labels: pd.Series[str], split: SplitLike) -> tuple[list[str], list[str]]:
@@ -155,3 +160,22 @@ def _from_column(adata: AnnData, labels: pd.Series[str], split: str) -> tuple[li
         )
         raise DataError(msg)
     return sorted(test), sorted(by_part.get(TRAINING, set()))
+
+
+def _strays(
+    adata: AnnData, labels: pd.Series[str], split: str, test: list[str], training: list[str]
+) -> tuple[str, ...]:
+    """Say which cells are outside of the part of their perturbation; perturbations are taken whole."""
+    key = split_key(adata)
+    column = adata.obs[key].astype(object)
+    notes = []
+    for part, names, of in ((split, test, "test"), (TRAINING, training, "training")):
+        outside = labels[labels.isin(names) & (column != part)]
+        if len(outside):
+            strays = sorted(set(outside))
+            notes.append(
+                f"{len(outside):,} cells of {len(strays)} {of} perturbations are not in part {part!r} of obs[{key!r}] "
+                f"and count all the same, since perturbations are taken whole: {listing(strays)}. Drop these cells if "
+                "they should not."
+            )
+    return tuple(notes)

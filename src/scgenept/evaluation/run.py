@@ -70,6 +70,7 @@ def run(
     words = [
         *collapse_notes(spreads, scored.judged, observed),
         *notes,
+        *experiment.notes,
         *halves.notes,
         *(notes_on_pairs(predictors, seen) if halvings is not None and any(m.pairs for m in metrics) else []),
         *summary_notes(summary, scored.judged, calibrated=halvings is not None),
