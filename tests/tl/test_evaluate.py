@@ -505,6 +505,26 @@ def test_metrics_and_baselines_by_name(adata, table: pd.DataFrame) -> None:
         sgp.tl.evaluate(adata, {"mean": table})
     with pytest.raises(ValueError, match="names both"):
         sgp.tl.evaluate(adata, {"a": table}, baselines={"a": table})
+    quick = {"metrics": "mse", "calibrate": False, "n_boot": 10}
+    for judged, baselines in (
+        ({"additive": table}, "default"),
+        ({"additive": "linear"}, ["additive"]),
+        ({"additive": "additive"}, {"additive": table}),
+    ):
+        with pytest.raises(ValueError, match="additive names both.*leave the baseline out with baselines="):
+            sgp.tl.evaluate(adata, judged, baselines=baselines, **quick)
+    alone = sgp.tl.evaluate(adata, {"additive": table}, baselines=["no_change"], **quick)
+    assert set(overall_of(alone, "mse").index) == {"additive", "no_change", "mean"}
+    two = ["additive", "linear"]
+    for source, left_out in (
+        ("linear", False),
+        (sgp.models.baselines.load("linear"), False),
+        (sgp.models.baselines.load("linear", n_components=3), True),
+    ):
+        own = sgp.tl.evaluate(adata, source, baselines=two, **quick)
+        assert list(overall_of(own, "mse").index) == ["linear", "mean", "additive"]
+        said = [note for note in own.notes if note.startswith("The baseline linear is left out: Linear(n_components=3")]
+        assert len(said) == left_out
     with pytest.raises(ValueError, match="int cannot be judged"):
         sgp.tl.evaluate(adata, 3)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="n_boot=0"):

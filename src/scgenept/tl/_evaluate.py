@@ -127,8 +127,8 @@ def evaluate(  # noqa: PLR0913  (what is judged, by what, against whom, and how 
     seed = int(generator.integers(2**31))
     halvings = draw_halvings(experiment, n_halvings, generator) if n_halvings else None
     reader = Reader(experiment, n_control_cells, given_engine(engine), seed, halvings)
-    judged = reader.judged(model_or_predictions)
-    others = reader.baselines(baselines, taken=[p.name for p in judged.predictors])
+    judged, named = reader.judged(model_or_predictions)
+    others = reader.baselines(baselines, judged=named)
     return run(
         [*judged.predictors, *others.predictors],
         experiment,

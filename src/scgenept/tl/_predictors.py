@@ -31,8 +31,6 @@ from ._predict_perturbation import no_known_gene
 from ._remarks import Remark
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from ..evaluation.experiment import Experiment
     from ..evaluation.halvings import Halvings
     from ..prediction.engine import Engine
@@ -69,22 +67,26 @@ class Reader:
     seed: int
     halvings: Halvings | None = None
 
-    def judged(self, given: object) -> Found:
-        """Read what is to be judged, under its own name or those of a mapping."""
+    def judged(self, given: object) -> tuple[Found, dict[str, object]]:
+        """Read what is to be judged, under its own name or those of a mapping; return what was given by name too."""
         sources: Mapping[Any, Any] = given if isinstance(given, Mapping) else {None: given}
         if not sources:
             msg = "There is nothing to judge: the mapping of predictors is empty."
             raise DataError(msg)
-        found = Found([], [])
+        found, named = Found([], []), {}
         for name, source in sources.items():
             predictor, said = self._read(name, source, is_baseline=False)
             _require_free(predictor.name, source)
+            named[predictor.name] = source
             found.predictors.append(predictor)
             found.notes.extend(said)
-        return found
+        return found, named
 
-    def baselines(self, given: object, *, taken: Collection[str]) -> Found:
-        """Read what to compare with; the mean is always there, and a default that cannot be fitted is left out."""
+    def baselines(self, given: object, *, judged: Mapping[str, object]) -> Found:
+        """Read what to compare with; the mean is always there, and a default that cannot be fitted is left out.
+
+        A baseline that is judged is not compared with itself; anything else under its name is refused.
+        """
         is_default = isinstance(given, str) and given == "default"
         sources: dict[Any, Any] = {MEAN: MEAN}
         if isinstance(given, Mapping):
@@ -92,12 +94,18 @@ class Reader:
         elif given is not None:
             names = DEFAULT if is_default else [given] if isinstance(given, str) else list(_iterated(given))
             sources |= {str(name): str(name) for name in names}
-        if clash := [name for name in sources if name in taken and name not in CATALOG]:
-            msg = f"{listing(clash)} names both something to judge and a baseline. Rename one."
+        both = [name for name in sources if name in judged]
+        if clash := [name for name in both if not (_is_named(name, judged[name]) and _is_named(name, sources[name]))]:
+            msg = (
+                f"{listing(clash)} names both something to judge and a baseline. Rename what is judged, "
+                "{'mine': ...}, or leave the baseline out with baselines=."
+            )
             raise DataError(msg)
         found = Found([], [])
         for name, source in progress(sources.items(), "baselines"):
-            if name in taken:
+            if name in judged:
+                if _has_options(name, judged[name]):
+                    found.notes.append(Remark(f"The baseline {name} is left out: {judged[name]!r} has its name."))
                 continue
             _require_free(name, source)
             try:
@@ -197,7 +205,7 @@ class Reader:
 
 
 def _require_free(name: str, source: object) -> None:
-    if name == REPLICATE or (name == MEAN and not _is_mean(source)):
+    if name == REPLICATE or (name == MEAN and not _is_named(name, source)):
         msg = f"{name!r} is the name of a reference of every report: choose another."
         raise DataError(msg)
 
@@ -209,8 +217,14 @@ def _iterated(given: object) -> Iterable[Any]:
     return given
 
 
-def _is_mean(source: object) -> bool:
-    return source == MEAN if isinstance(source, str) else isinstance(source, CATALOG[MEAN].kind)
+def _is_named(name: str, source: object) -> bool:
+    """Say whether this is the baseline of that name."""
+    return name in CATALOG and (source == name if isinstance(source, str) else isinstance(source, CATALOG[name].kind))
+
+
+def _has_options(name: str, source: object) -> bool:
+    """Say whether a baseline differs from the one that its name alone stands for."""
+    return isinstance(source, Baseline) and (source.is_fitted or repr(source) != repr(CATALOG[name].kind()))
 
 
 def _by_name(source: str | os.PathLike[str]) -> object:
