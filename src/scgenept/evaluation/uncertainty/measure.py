@@ -129,7 +129,7 @@ def measure_intervals(
 def _with_interval(std: FloatArray, lower: FloatArray, upper: FloatArray) -> BoolArray:
     """Say which genes have an interval wherever a perturbation has any; all of them where there is none at all."""
     has: BoolArray = ~(np.isnan(std) | np.isnan(lower).any(axis=0) | np.isnan(upper).any(axis=0))
-    known: BoolArray = has[has.any(axis=1)].all(axis=0)
+    known: BoolArray = np.all(has[has.any(axis=1)], axis=0)
     return known if known.any() else np.ones_like(known)
 
 
