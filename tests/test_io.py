@@ -71,6 +71,37 @@ def test_folder_after_failure(tmp_path: Path, before: str | None) -> None:
     assert not before or names(target) == ["old.txt"]
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_links_to_files_are_followed(tmp_path: Path, there: bool) -> None:
+    link, real = tmp_path / "figure.png", tmp_path / "disk" / "blob"
+    link.symlink_to(real)
+    if there:
+        real.parent.mkdir()
+        real.write_text("old")
+    with atomic_file(link) as work:
+        work.write_text("new")
+        assert work.suffix == ".png"
+    assert link.is_symlink()
+    assert real.read_text() == "new"
+    assert names(tmp_path) == ["disk", "figure.png"]
+    assert names(real.parent) == ["blob"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_links_to_folders_are_followed(tmp_path: Path, there: bool) -> None:
+    link, real = tmp_path / "model", tmp_path / "disk" / "model_3"
+    link.symlink_to(real)
+    if there:
+        real.mkdir(parents=True)
+        (real / "old.txt").touch()
+    with atomic_folder(link) as work:
+        (work / "new.txt").touch()
+    assert link.is_symlink()
+    assert names(real) == ["new.txt"]
+    assert names(tmp_path) == ["disk", "model"]
+    assert names(real.parent) == ["model_3"]
+
+
 def test_permissions_are_the_users(tmp_path: Path) -> None:
     mask = os.umask(0o027)
     try:

@@ -52,7 +52,7 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     Parameters
     ----------
     path
-        The file to write or replace, ``~`` for one's home. Its folder is made where it is missing.
+        The file to write or replace, ``~`` for one's home, links followed. Its folder is made where it is missing.
 
     Raises
     ------
@@ -64,14 +64,15 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         msg = f"{target} is a folder: name a file in it."
         raise WriteError(msg)
     with _naming(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
+        real = target.resolve()  # what a link leads to is replaced, not the link
+        real.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{real.name}.", suffix=target.suffix, dir=real.parent)
         os.close(handle)
         work = Path(name)
         try:
             yield work
-            work.replace(target)
-            target.chmod(0o666 & ~_umask())
+            work.replace(real)
+            real.chmod(0o666 & ~_umask())
         finally:
             work.unlink(missing_ok=True)
 
@@ -83,7 +84,8 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     Parameters
     ----------
     path
-        The folder to write, ``~`` for one's home. One that is there is replaced, and kept if anything fails.
+        The folder to write, ``~`` for one's home, links followed. One that is there is replaced, and kept if anything
+        fails.
 
     Raises
     ------
@@ -92,8 +94,9 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = require_writable(path)
     with _naming(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        real = target.resolve()  # what a link leads to is replaced, not the link
+        real.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{real.name}.", dir=real.parent))
         old = work.with_name(f"{work.name}.old")
         try:
             yield work
@@ -101,12 +104,12 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
             work.chmod(0o777 & ~mask)
             for file in work.iterdir():
                 file.chmod(0o666 & ~mask)
-            if target.exists():
-                target.replace(old)
-            work.replace(target)
+            if real.exists():
+                real.replace(old)
+            work.replace(real)
         finally:
-            if old.exists() and not target.exists():
-                old.replace(target)
+            if old.exists() and not real.exists():
+                old.replace(real)
             for leftover in (work, old):
                 shutil.rmtree(leftover, ignore_errors=True)
 
