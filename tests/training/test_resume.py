@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import multiprocessing
 import shutil
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -152,6 +153,24 @@ def test_a_full_disk_leaves_the_last_state(tmp_path: Path, monkeypatch: pytest.M
             interrupted.train(out)
     assert load_state(out / "last.safetensors")["books"]["epoch"] == 2
     assert len(interrupted.train(out, resume=True).card.training["history"]) == interrupted.N_EPOCHS
+
+
+@pytest.mark.parametrize(
+    ("written_by", "name"), [("pandas.DataFrame.to_csv", "log.csv"), ("scgenept.weights.folder.save_file", "model")]
+)
+def test_a_full_disk_leaves_a_run_to_go_on_with(
+    unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written_by: str, name: str
+) -> None:
+    def full(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    out = tmp_path / "run"
+    with monkeypatch.context() as patched:
+        patched.setattr(written_by, full)
+        with pytest.raises(TrainingError, match=rf"run/{name} cannot be written: No space.*: call again with resume=True"):
+            interrupted.train(out)
+    interrupted.train(out, resume=True)
+    assert sha256(out / MODEL) == sha256(unbroken / MODEL)
 
 
 def test_a_damaged_state(unbroken: Path, tmp_path: Path) -> None:

@@ -194,7 +194,7 @@ def finetune(  # noqa: PLR0913  (each is a choice of its own; recipe, sizes and 
         run = fit(model, examples.train, examples.validation, plan, seed=seed, surroundings=around)
         model = _finished(model, run, examples, setup, asked)
         if writing:
-            model.save(folder.model, overwrite=True)
+            folder.save_model(model)
     return model
 
 

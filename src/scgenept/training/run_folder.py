@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from ..weights.model import ScGenePT
+
 RUN: Final = "run.json"
 LAST: Final = "last.safetensors"
 BEST: Final = "best.safetensors"
@@ -126,20 +128,29 @@ class RunFolder:
 
     def save(self, state: dict[str, Any]) -> None:
         """Replace the state; the one that is there stays if the disk is full."""
-        self._write(state, LAST)
+        with self._resumable():
+            save_state(state, self.path / LAST)
 
     def save_best(self, weights: dict[str, Any]) -> None:
         """Replace the best weights."""
-        self._write(weights, BEST)
+        with self._resumable():
+            save_state(weights, self.path / BEST)
+
+    def save_model(self, model: ScGenePT) -> None:
+        """Write the finished model, in place of one of an interrupted run."""
+        with self._resumable():
+            model.save(self.model, overwrite=True)
 
     def write_log(self, history: pd.DataFrame) -> None:
         """Replace the log."""
-        with atomic_file(self.path / LOG) as work:
+        with self._resumable(), atomic_file(self.path / LOG) as work:
             history.to_csv(work, index=False)
 
-    def _write(self, state: dict[str, Any], name: str) -> None:
+    @contextmanager
+    def _resumable(self) -> Iterator[None]:
+        """Say how to go on where something of the run cannot be written."""
         try:
-            save_state(state, self.path / name)
+            yield
         except WriteError as error:
             kept = "The state before it is whole" if (self.path / LAST).exists() else "Nothing was written before it"
             msg = f"{error} {kept}: call again with resume=True then."
