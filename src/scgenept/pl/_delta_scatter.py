@@ -14,7 +14,7 @@ from ..evaluation.scores.correlations import pearson_delta
 from . import _style as style
 from ._captions import observed_by, predicted_by, ranked_by
 from ._changes import References, observed_changes, references, require_finite
-from ._docs import describe_figure
+from ._docs import draws_figure
 from ._figures import on_axes
 from ._labels import label_points, left_out
 from ._responses import read_prediction, require_observation
@@ -37,7 +37,7 @@ _N_AVOIDED: Final = 100
 _SIZE: Final = (style.ONE_COLUMN, 100 * style.MM)
 
 
-@describe_figure("One column of a journal (85 mm) by 100 mm")
+@draws_figure("One column of a journal (85 mm) by 100 mm")
 def delta_scatter(  # noqa: PLR0913  (where the data are, and where the figure goes)
     adata: AnnData,
     perturbation: PerturbationLike,

@@ -13,7 +13,7 @@ from .._errors import DataError
 from ..evaluation.pseudobulk import perturbation_labels
 from . import _style as style
 from ._captions import predicted_by
-from ._docs import describe_figure
+from ._docs import draws_figure
 from ._figures import on_axes
 from ._placement import find_basis, place
 from ._responses import find_key, labels_of, read_prediction
@@ -35,7 +35,7 @@ _OPEN: Final[dict[str, Any]] = {"facecolor": "white", "edgecolor": style.CONTROL
 """Look of control cells: rings, so that they differ from predictions in print without colour."""
 
 
-@describe_figure("One column of a journal (85 mm) by 95 mm")
+@draws_figure("One column of a journal (85 mm) by 95 mm")
 def embedding_shift(  # noqa: PLR0913  (what is drawn, and where the figure goes)
     adata: AnnData,
     perturbation: PerturbationLike,

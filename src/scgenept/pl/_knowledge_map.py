@@ -11,7 +11,7 @@ from matplotlib.collections import PathCollection
 from .._errors import DataError, UnknownNameError, listing
 from ..knowledge import KnowledgeSource
 from . import _style as style
-from ._docs import describe_figure
+from ._docs import draws_figure
 from ._figures import on_axes
 from ._labels import label_points, left_out
 
@@ -30,7 +30,7 @@ _OTHER: Final = "other"
 _GREY: Final = "#D9D9D9"
 
 
-@describe_figure("One column of a journal (85 mm), and as high as its legend needs,")
+@draws_figure("One column of a journal (85 mm), and as high as its legend needs,")
 def knowledge_map(  # noqa: PLR0913  (what is drawn, and where the figure goes)
     source: KnowledgeSource,
     *,

@@ -17,7 +17,7 @@ from .._errors import DataError, UnknownNameError, listing, near_names
 from ..perturbation import Perturbation
 from . import _style as style
 from ._changes import observed_changes, predicted_changes
-from ._docs import describe_figure
+from ._docs import draws_figure
 from ._figures import on_axes
 from ._responses import require_adata
 
@@ -80,7 +80,7 @@ class _Picture:
         return list(next(iter(self.tables.values())).columns)
 
 
-@describe_figure("Two columns of a journal (175 mm), or one where it suffices, and as high as the rows need,")
+@draws_figure("Two columns of a journal (175 mm), or one where it suffices, and as high as the rows need,")
 def response_heatmap(  # noqa: PLR0913  (what is drawn, and where the figure goes)
     adata: AnnData,
     perturbations: str | Sequence[PerturbationLike] | None = None,

@@ -13,7 +13,7 @@ from .. import _keys
 from .._errors import DataError
 from . import _style as style
 from ._captions import observed_by, predicted_by, ranked_by
-from ._docs import describe_figure
+from ._docs import draws_figure
 from ._figures import on_axes
 from ._responses import read_observation, read_prediction, require_observation
 
@@ -54,7 +54,7 @@ _INTERVALS: Final = {
 """What is said of an interval, by its source."""
 
 
-@describe_figure("Two columns of a journal (175 mm) by 75 mm")
+@draws_figure("Two columns of a journal (175 mm) by 75 mm")
 def top_genes(  # noqa: PLR0913  (where the data are, and where the figure goes)
     adata: AnnData,
     perturbation: PerturbationLike,
@@ -209,9 +209,9 @@ def _label(ax: Axes, genes: list[str], prediction: Prediction, observation: Obse
     ax.set_xticks(np.arange(len(genes)), genes, rotation=90)
     width = style.width_in_points(ax)
     size = min(style.SMALL, 0.8 * width / (len(genes) + 0.2))
-    for label, gene in zip(ax.get_xticklabels(), genes, strict=True):
+    for tick, gene in zip(ax.xaxis.get_major_ticks(), genes, strict=True):
         target = gene in prediction.perturbation.genes
-        label.set(fontsize=size, fontweight="bold" if target else "normal", fontstyle="italic")
+        tick.label1.set(fontsize=size, fontweight="bold" if target else "normal", fontstyle="italic")
     style.caption_below(ax, _caption(genes, prediction, observation), width)
     _legend(ax, prediction, observation, width)
 

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from . import _style as style
-from ._docs import describe_figure
+from ._docs import draws_figure
 from ._figures import on_axes
 from ._history import LEARNING_RATE, TRAIN_LOSS, VALIDATION_LOSS, read_history
 from ._panels import MARGIN, new_page, page_size
@@ -44,7 +44,7 @@ _TRAIN_COLOUR: Final = "#6E6E6E"
 _VALIDATION: Final = "validation"
 
 
-@describe_figure("One column of a journal (85 mm)")
+@draws_figure("One column of a journal (85 mm)")
 def training(
     run: ScGenePT | TrainingRun | pd.DataFrame | str | os.PathLike[str],
     *,
