@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from .._errors import DataError, UnknownGeneError, listing, near_names
 from ..evaluation.scores.correlations import pearson_delta
 from . import _style as style
-from ._captions import observed_by, predicted_by, ranked_by
+from ._captions import many, observed_by, predicted_by, ranked_by
 from ._changes import References, observed_changes, references, require_finite
 from ._docs import draws_figure
 from ._figures import on_axes
@@ -175,10 +175,9 @@ def _frame(ax: Axes, changes: pd.DataFrame, prediction: Prediction) -> float:
     style.tidy(ax)
     style.few_ticks(ax)
     ax.set_ylabel("predicted change over control", **style.WORDS)
-    handles = {
-        f"top {min(_N_TOP, len(changes))} genes": style.mark("o", style.INK),
-        "other genes": style.mark("o", style.FAINT),
-    }
+    handles = {f"top {many(min(_N_TOP, len(changes)), 'gene')}": style.mark("o", style.INK)}
+    if len(changes) > _N_TOP:
+        handles["other genes"] = style.mark("o", style.FAINT)
     if _targets(changes, prediction):
         handles["perturbed"] = Line2D(
             [], [], linestyle="", marker="s", markersize=5, markerfacecolor="none", markeredgecolor=style.INK
@@ -205,7 +204,7 @@ def _caption(changes: pd.DataFrame, prediction: Prediction, observation: Observa
     """Say how good it is beside simple guesses, what was predicted with what, and what was observed."""
     number = min(_N_TOP, len(changes))
     scores = (
-        f"Pearson delta over {len(changes):,} genes: {_scores(changes, guesses, None)}; "
+        f"Pearson delta over {many(len(changes), 'gene')}: {_scores(changes, guesses, None)}; "
         f"over the top {number} by {ranked_by(observation)}: {_scores(changes, guesses, number)}."
     )
     sentences = [scores]

@@ -177,17 +177,7 @@ def _draw(ax: Axes, strip: Strip, strips: Strips, limits: tuple[float, float], k
         row = strip.table.loc[name, ["value", "low", "high", "n_nan"]].to_numpy(dtype=float)
         value, low, high, n_nan = map(float, row)
         if not np.isfinite(value):
-            ax.text(
-                float(np.mean(limits)),
-                lane,
-                "undefined",
-                fontsize=style.SMALL,
-                color=style.INK,
-                ha="center",
-                va="center_baseline",
-                zorder=2,  # over the line of the mean, under the frame
-                bbox={"facecolor": ax.get_facecolor(), "edgecolor": "none", "pad": 0.5},
-            )
+            ax.text(float(np.mean(limits)), lane, "undefined", ha="center", **_over_lines(ax))
             continue
         if not limits[0] <= value <= limits[1]:
             _beyond(ax, lane, value, limits, look)
@@ -211,11 +201,15 @@ def _beyond(ax: Axes, lane: int, value: float, limits: tuple[float, float], look
         (edge, lane),
         xytext=(4 if low else -4, 0),
         textcoords="offset points",
-        fontsize=style.SMALL,
-        color=style.INK,
         ha="left" if low else "right",
-        va="center_baseline",
+        **_over_lines(ax),
     )
+
+
+def _over_lines(ax: Axes) -> dict[str, Any]:
+    """Return the look of words in a lane: over the lines of mean and replicate, under the frame."""
+    ground = {"facecolor": ax.get_facecolor(), "edgecolor": "none", "pad": 0.5}
+    return {"va": "center_baseline", "zorder": 2, "bbox": ground, **style.WORDS}
 
 
 def _limits(strips: Strips) -> dict[str, tuple[float, float]]:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ._figures import Figsize
 
 _N_COMPONENTS: Final = 50
+_NOTHING: Final = 1e-9
+"""Share of the variance below which a component is none."""
 _OTHER: Final = "other"
 _GREY: Final = "#D9D9D9"
 
@@ -154,6 +156,7 @@ def _places(source: KnowledgeSource, method: str, rng: RNGLike) -> tuple[NDArray
     components = pca.fit_transform(source.vectors.astype(np.float64))
     if method == "pca":
         share = pca.explained_variance_ratio_
+        components[:, share < _NOTHING] = 0  # rounding errors would fill the axes
         return components, (f"PC 1 ({share[0]:.0%} of variance)", f"PC 2 ({share[1]:.0%})")
     from umap import UMAP
 

@@ -80,7 +80,7 @@ def split(
     Raises
     ------
     DataError
-        There is no setup or no split, or no perturbed cell.
+        There is no setup or no split, or no perturbed cell; the rows do not fit the width.
 
     Examples
     --------
@@ -115,6 +115,11 @@ def split(
     ]
     names = sum(widths) / POINTS / style.HINTING + 3 * MARGIN
     panel = (width - names - 2 * MARGIN - _GAP) / 2
+    least = max(style.text_width(name, style.SMALL, weight="bold") for name in _COUNTS) / POINTS / style.HINTING
+    if panel < least:
+        needed = (width + 2 * (least - panel)) * style.MM
+        msg = f"These rows need a figsize of a width of {np.ceil(100 * needed) / 100:.2f} inches."
+        raise DataError(msg)
     with new_page(
         width,
         wanted,
