@@ -120,6 +120,16 @@ def test_text_has_room(embedded: AnnData, width: int, height: int, basis: str) -
     require_room(sgp.pl.embedding_shift(embedded, PAIR, basis=basis, figsize=size))
 
 
+def test_cells_in_one_place_stand_in_the_middle(embedded: AnnData) -> None:
+    basis = "X_one_place_" + "of_a_long_name_" * 8
+    embedded.obsm[basis] = np.zeros((embedded.n_obs, 2))
+    ax = sgp.pl.embedding_shift(embedded, PAIR, basis=basis, show=False)
+    require_room(ax)
+    assert sum(ax.get_xlim()) == pytest.approx(0)
+    assert sum(ax.get_ylim()) == pytest.approx(0)
+    assert "…" in ax.get_ylabel()
+
+
 def test_options_and_given_axes(embedded: AnnData) -> None:
     ax = plt.figure(layout="constrained").add_subplot()
     assert sgp.pl.embedding_shift(embedded, PAIR, ax=ax, s=3, alpha=0.2) is ax

@@ -134,3 +134,10 @@ def test_bad_input(source: KnowledgeSource) -> None:
     with pytest.raises(DataError, match="All 60 genes of same have the same numbers"):
         sgp.pl.knowledge_map(KnowledgeSource("same", NAMES, np.ones((N, 4))))
     assert plt.get_fignums() == []
+
+
+def test_rounding_errors_are_no_component() -> None:
+    line = KnowledgeSource("line", NAMES, np.outer(np.arange(N), [1.0, 2.0]))
+    (points,) = sgp.pl.knowledge_map(line, ax=bare()).collections
+    assert np.ptp(points.get_offsets()[:, 0]) > 10
+    assert not points.get_offsets()[:, 1].any()

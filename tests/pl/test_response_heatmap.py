@@ -129,6 +129,12 @@ def test_nothing_changes_anywhere(cells: AnnData) -> None:
     require_room(ax)
 
 
+def test_rounding_errors_have_no_colour(cells: AnnData) -> None:
+    cells.X = 1e-7 * np.random.default_rng(0).random(size=cells.shape).astype(np.float32)
+    mesh = sgp.pl.response_heatmap(cells, kind="observed", ax=bare()).collections[0]
+    assert (mesh.norm.vmin, mesh.norm.vmax) == (-1, 1)
+
+
 @pytest.mark.parametrize("width", [85, 175])
 def test_text_has_room(cells: AnnData, width: int) -> None:
     cells.var_names = [name if i % 2 else f"LONGNAME-AS{i}-PSEUDO.{i}" for i, name in enumerate(cells.var_names)]

@@ -213,3 +213,12 @@ def test_wrong_input(adata: ad.AnnData) -> None:
     del bare.uns["scgenept"]
     with pytest.raises(DataError, match="setup_perturbations"):
         sgp.pl.split(bare)
+
+
+def test_rows_that_do_not_fit_say_how_wide() -> None:
+    adata = screen({"control": 3, "A": 3, "B": 2, "C": 2, "A+B+C": 3, "A+B": 2})
+    sgp.pp.split(adata, scheme="custom", test=["A+B"])
+    with pytest.raises(DataError, match=r"need a figsize of a width of \d\.\d\d inches") as refused:
+        sgp.pl.split(adata, figsize=(2.4, None))
+    needed = float(str(refused.value).split()[-2])
+    require_room(sgp.pl.split(adata, figsize=(needed, None), show=False).figure)

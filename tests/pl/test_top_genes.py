@@ -269,6 +269,23 @@ def test_text_never_overlaps(
     require_room(sgp.pl.top_genes(adata, NAME, observed=observed, n_top=n_top, figsize=size))
 
 
+def test_long_names_leave_the_axes_their_height(predicted: ad.AnnData) -> None:
+    predicted.var_names = [f"ENSG00000012345-{'LONG' * 8}-{name}" for name in predicted.var_names]
+    ax = sgp.pl.top_genes(predicted, NAME, n_top=12, figsize=(85 * _style.MM, 75 * _style.MM), show=False)
+    require_room(ax)
+    assert all(name.startswith("ENSG") and "…" in name for name in names_on(ax))
+    assert len(set(names_on(ax))) == 12, "both ends tell them apart"
+    assert ax.get_position().height > 0.3
+
+
+def test_axes_that_share_their_scale(predicted: ad.AnnData) -> None:
+    _, axes = plt.subplots(2, 1, sharex=True, layout="constrained")
+    for ax in axes:
+        sgp.pl.top_genes(predicted, NAME, n_top=5, ax=ax)
+    assert len(names_on(axes[1])) == 5
+    assert names_on(axes[0]) == []
+
+
 def test_two_panels_side_by_side(predicted: ad.AnnData, screen: ad.AnnData) -> None:
     figure, panels = plt.subplots(1, 2, figsize=(175 * _style.MM, 85 * _style.MM), layout="constrained")
     first = sgp.pl.top_genes(predicted, NAME, observed=screen, ax=panels[0])

@@ -191,3 +191,21 @@ def test_wrong_input(tmp_path: Path) -> None:
             sgp.pl.training(table)
     with pytest.raises(DataError, match="got list"):
         sgp.pl.training([0.3, 0.2])
+
+
+@pytest.mark.parametrize("values", [[1.23e-12, 1.22e-12, 1.21e-12], [0.100001, 0.100002, 0.100003], [-3e5, -2e5, -1e5]])
+def test_numbers_differ_and_leave_the_name_of_the_scale_its_room(values: list[float]) -> None:
+    ax = sgp.pl.training(pd.DataFrame({"epoch": range(3), "train_loss": values}), show=False)
+    ax.figure.draw_without_rendering()
+    numbers = [label.get_text() for label in ax.get_yticklabels()]
+    assert len(set(numbers)) == len(numbers)
+    assert "-" not in "".join(numbers), "a minus is a minus"
+    assert ax.yaxis.label.get_window_extent().x0 >= 0
+    assert ax.yaxis.label.get_window_extent().x1 < min(t.get_window_extent().x0 for t in ax.get_yticklabels())
+
+
+def test_a_range_of_many_decades_has_numbers() -> None:
+    ax = sgp.pl.training(pd.DataFrame({"epoch": range(4), "train_loss": [1e9, 0.2, 0.1, 0.01]}), show=False)
+    low, high = ax.get_ylim()
+    assert sum(low <= tick <= high for tick in ax.get_yticks()) >= 3
+    require_room(ax.figure)

@@ -14,7 +14,7 @@ from ..evaluation.scores import aurc, risk_coverage
 from ..evaluation.uncertainty import IntervalReport
 from ..evaluation.uncertainty.conformal import ALL
 from . import _style as style
-from ._docs import describe_figure
+from ._docs import draws_figure
 from ._panels import MARGIN, POINTS, TEXT_LINE, Panels, new_page, page_size
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ _SOURCES: Final = {
 _DOTTED: Final = (0, (1, 1.5))
 
 
-@describe_figure("Two columns of a journal (175 mm)")
+@draws_figure("Two columns of a journal (175 mm)")
 def calibration(
     report: IntervalReport | Mapping[str, IntervalReport],
     *,

@@ -38,4 +38,9 @@ def ranked_by(observation: Observation) -> str:
 
 def cells(number: int, kind: str = "") -> str:
     """Write a number of cells."""
-    return f"{number:,} {kind}cell{'' if number == 1 else 's'}"
+    return many(number, f"{kind}cell")
+
+
+def many(number: int, thing: str) -> str:
+    """Write a number of things."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"

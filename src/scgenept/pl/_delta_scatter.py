@@ -12,9 +12,9 @@ from matplotlib.lines import Line2D
 from .._errors import DataError, UnknownGeneError, listing, near_names
 from ..evaluation.scores.correlations import pearson_delta
 from . import _style as style
-from ._captions import observed_by, predicted_by, ranked_by
+from ._captions import many, observed_by, predicted_by, ranked_by
 from ._changes import References, observed_changes, references, require_finite
-from ._docs import describe_figure
+from ._docs import draws_figure
 from ._figures import on_axes
 from ._labels import label_points, left_out
 from ._responses import read_prediction, require_observation
@@ -37,7 +37,7 @@ _N_AVOIDED: Final = 100
 _SIZE: Final = (style.ONE_COLUMN, 100 * style.MM)
 
 
-@describe_figure("One column of a journal (85 mm) by 100 mm")
+@draws_figure("One column of a journal (85 mm) by 100 mm")
 def delta_scatter(  # noqa: PLR0913  (where the data are, and where the figure goes)
     adata: AnnData,
     perturbation: PerturbationLike,
@@ -175,10 +175,9 @@ def _frame(ax: Axes, changes: pd.DataFrame, prediction: Prediction) -> float:
     style.tidy(ax)
     style.few_ticks(ax)
     ax.set_ylabel("predicted change over control", **style.WORDS)
-    handles = {
-        f"top {min(_N_TOP, len(changes))} genes": style.mark("o", style.INK),
-        "other genes": style.mark("o", style.FAINT),
-    }
+    handles = {f"top {many(min(_N_TOP, len(changes)), 'gene')}": style.mark("o", style.INK)}
+    if len(changes) > _N_TOP:
+        handles["other genes"] = style.mark("o", style.FAINT)
     if _targets(changes, prediction):
         handles["perturbed"] = Line2D(
             [], [], linestyle="", marker="s", markersize=5, markerfacecolor="none", markeredgecolor=style.INK
@@ -205,7 +204,7 @@ def _caption(changes: pd.DataFrame, prediction: Prediction, observation: Observa
     """Say how good it is beside simple guesses, what was predicted with what, and what was observed."""
     number = min(_N_TOP, len(changes))
     scores = (
-        f"Pearson delta over {len(changes):,} genes: {_scores(changes, guesses, None)}; "
+        f"Pearson delta over {many(len(changes), 'gene')}: {_scores(changes, guesses, None)}; "
         f"over the top {number} by {ranked_by(observation)}: {_scores(changes, guesses, number)}."
     )
     sentences = [scores]

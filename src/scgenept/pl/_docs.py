@@ -1,8 +1,11 @@
-"""What every figure takes, described once."""
+"""What every figure has in common: the words for what it takes, and the look it is drawn in."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+import matplotlib as mpl
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +22,7 @@ key
 """
 _AX: Final = """\
 ax
-    Axes to draw on, of a figure with ``layout="constrained"``; a new figure otherwise.
+    Axes to draw on, of a figure with ``layout="constrained"``; a dark figure is made white. A new figure otherwise.
 """
 _FIGURE: Final = """\
 figsize
@@ -30,10 +33,23 @@ show
 save
     File to write the figure to, cropped, 300 dots per inch; its folder is made where it is missing.
 """
+_LOOK: Final = {
+    name: value
+    for name, value in mpl.rcParamsDefault.items()
+    if name.split(".")[0]
+    in {"axes", "boxplot", "errorbar", "grid", "hatch", "image", "legend", "lines", "markers", "patch", "path",
+        "scatter", "text", "xaxis", "xtick", "yaxis", "ytick"}
+    or name.startswith(("figure.constrained_layout.", "figure.edgecolor", "figure.frameon"))
+    or name in {"font.size", "font.stretch", "font.style", "font.variant", "font.weight"}
+}  # fmt: skip
+"""Settings that a style of the user may have changed, as matplotlib comes with them. The font stays the user's."""
 
 
-def describe_figure(size: str) -> Callable[[Function], Function]:
-    """Write what every figure takes where its docstring says ``{prediction}``, ``{ax}`` and ``{figure}``.
+def draws_figure(size: str) -> Callable[[Function], Function]:
+    """Write what every figure takes into a docstring, and draw as if the user had chosen no style.
+
+    The docstring says ``{prediction}``, ``{ax}`` and ``{figure}`` where the words go. Settings are the user's again
+    afterwards.
 
     Parameters
     ----------
@@ -51,6 +67,12 @@ def describe_figure(size: str) -> Callable[[Function], Function]:
             for new in texts.get(line.strip(), line.strip()).replace("{size}", size).rstrip("\n").split("\n")
         ]
         function.__doc__ = "\n".join(filled) or None
-        return function
+
+        @wraps(function)
+        def draw(*args: Any, **kwargs: Any) -> object:
+            with mpl.rc_context(_LOOK):
+                return function(*args, **kwargs)
+
+        return cast("Function", draw)
 
     return fill

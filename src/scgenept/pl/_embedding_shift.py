@@ -13,7 +13,7 @@ from .._errors import DataError
 from ..evaluation.pseudobulk import perturbation_labels
 from . import _style as style
 from ._captions import predicted_by
-from ._docs import describe_figure
+from ._docs import draws_figure
 from ._figures import on_axes
 from ._placement import find_basis, place
 from ._responses import find_key, labels_of, read_prediction
@@ -30,12 +30,14 @@ if TYPE_CHECKING:
     from ._responses import Prediction
 
 _SIZE: Final = (style.ONE_COLUMN, 95 * style.MM)
+_NAME: Final = 0.55
+"""Longest name of a scale, as a share of the axes before legend and caption take their height."""
 _OTHERS: Final = "#DADADA"
 _OPEN: Final[dict[str, Any]] = {"facecolor": "white", "edgecolor": style.CONTROL, "linewidth": style.LINE}
 """Look of control cells: rings, so that they differ from predictions in print without colour."""
 
 
-@describe_figure("One column of a journal (85 mm) by 95 mm")
+@draws_figure("One column of a journal (85 mm) by 95 mm")
 def embedding_shift(  # noqa: PLR0913  (what is drawn, and where the figure goes)
     adata: AnnData,
     perturbation: PerturbationLike,
@@ -186,7 +188,8 @@ def _arrow(ax: Axes, start: np.ndarray, end: np.ndarray, width: float, color: st
         "zorder": 6,
     }
     ends = (tuple(cells.mean(axis=0)) for cells in (start, end))
-    ax.add_patch(FancyArrowPatch(*ends, linewidth=width, color=color, gid=gid, **looks))
+    # no limits follow from it: it lies among the cells, and one of no length has no place in data coordinates
+    ax.add_artist(FancyArrowPatch(*ends, linewidth=width, color=color, gid=gid, **looks))
 
 
 def _frame(ax: Axes, adata: AnnData, basis: str) -> None:
@@ -197,8 +200,8 @@ def _frame(ax: Axes, adata: AnnData, basis: str) -> None:
     if basis == "X_pca":
         share = np.asarray(adata.uns.get("pca", {}).get("variance_ratio", []), dtype=np.float64)
         names = [f"PC {i + 1}" + (f" ({share[i]:.0%} of variance)" if len(share) > i else "") for i in (0, 1)]
-    for axis, name in zip((ax.xaxis, ax.yaxis), names, strict=True):
-        axis.set_label_text(name, **style.WORDS)
+    for axis, name, room in zip((ax.xaxis, ax.yaxis), names, style.size_in_points(ax), strict=True):
+        axis.set_label_text(style.shorten(name, _NAME * room, style.SMALL), **style.WORDS)
 
 
 def _legend(ax: Axes, prediction: Prediction, width: float) -> None:

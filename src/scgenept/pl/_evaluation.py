@@ -13,7 +13,7 @@ from .._errors import DataError
 from ..evaluation.report._view import title
 from ..evaluation.summary import ALL
 from . import _style as style
-from ._docs import describe_figure
+from ._docs import draws_figure
 from ._panels import MARGIN, POINTS, TEXT_LINE, Panels, new_page, page_size
 from ._strips import read_strips
 
@@ -52,7 +52,7 @@ _BEST: Final[dict[str, Any]] = {"color": style.BASELINE, "marker": "D", "markers
 _OTHER: Final[dict[str, Any]] = {"color": style.FAINT, "marker": "s", "markersize": 2.2}
 
 
-@describe_figure("Two columns of a journal (175 mm), and as high as the rows need,")
+@draws_figure("Two columns of a journal (175 mm), and as high as the rows need,")
 def evaluation(
     report: Report | AnnData,
     *,
@@ -114,7 +114,7 @@ def evaluation(
     width, wanted = page_size(figsize, style.TWO_COLUMNS)
     lanes = (*strips.judged, *strips.baselines)
     widths = [style.text_width(name, style.SMALL, weight="bold") / POINTS for name in lanes]
-    left = min(max(widths) * 1.08, _NAMES[0] * width, _NAMES[1]) + 2.5 * MARGIN
+    left = min(max(widths) / style.HINTING, _NAMES[0] * width, _NAMES[1]) + 2.5 * MARGIN
     panel = (width - left - MARGIN - _GAP * (len(strips.metrics) - 1)) / len(strips.metrics)
     if panel < _MIN_PANEL:
         needed = left + MARGIN - _GAP + (_MIN_PANEL + _GAP) * len(strips.metrics)
@@ -177,17 +177,7 @@ def _draw(ax: Axes, strip: Strip, strips: Strips, limits: tuple[float, float], k
         row = strip.table.loc[name, ["value", "low", "high", "n_nan"]].to_numpy(dtype=float)
         value, low, high, n_nan = map(float, row)
         if not np.isfinite(value):
-            ax.text(
-                float(np.mean(limits)),
-                lane,
-                "undefined",
-                fontsize=style.SMALL,
-                color=style.INK,
-                ha="center",
-                va="center_baseline",
-                zorder=2,  # over the line of the mean, under the frame
-                bbox={"facecolor": ax.get_facecolor(), "edgecolor": "none", "pad": 0.5},
-            )
+            ax.text(float(np.mean(limits)), lane, "undefined", ha="center", **_over_lines(ax))
             continue
         if not limits[0] <= value <= limits[1]:
             _beyond(ax, lane, value, limits, look)
@@ -211,11 +201,15 @@ def _beyond(ax: Axes, lane: int, value: float, limits: tuple[float, float], look
         (edge, lane),
         xytext=(4 if low else -4, 0),
         textcoords="offset points",
-        fontsize=style.SMALL,
-        color=style.INK,
         ha="left" if low else "right",
-        va="center_baseline",
+        **_over_lines(ax),
     )
+
+
+def _over_lines(ax: Axes) -> dict[str, Any]:
+    """Return the look of words in a lane: over the lines of mean and replicate, under the frame."""
+    ground = {"facecolor": ax.get_facecolor(), "edgecolor": "none", "pad": 0.5}
+    return {"va": "center_baseline", "zorder": 2, "bbox": ground, **style.WORDS}
 
 
 def _limits(strips: Strips) -> dict[str, tuple[float, float]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from .._arguments import require_path
@@ -60,6 +61,8 @@ def on_axes(
     if figsize is not None:
         msg = "With ax= no figure is made, so this has no place to go: figsize. Set it where the figure is made."
         raise TypeError(msg)
+    if max(to_rgb(ax.figure.figure.get_facecolor())) < 0.5:  # names and captions beside the axes are dark
+        ax.figure.figure.set_facecolor("white")
     yield ax
     _hand_over(ax.figure.figure, show=show, path=path)
 

@@ -12,7 +12,7 @@ from .._errors import DataError, UnknownNameError, listing
 from .._random import generator_of, require_rng
 from ..knowledge import KnowledgeSource
 from . import _style as style
-from ._docs import describe_figure
+from ._docs import draws_figure
 from ._figures import on_axes
 from ._labels import label_points, left_out
 
@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     from ._figures import Figsize
 
 _N_COMPONENTS: Final = 50
+_NOTHING: Final = 1e-9
+"""Share of the variance below which a component is none."""
 _OTHER: Final = "other"
 _GREY: Final = "#D9D9D9"
 
 
-@describe_figure("One column of a journal (85 mm), and as high as its legend needs,")
+@draws_figure("One column of a journal (85 mm), and as high as its legend needs,")
 def knowledge_map(  # noqa: PLR0913  (what is drawn, and where the figure goes)
     source: KnowledgeSource,
     *,
@@ -156,6 +158,7 @@ def _places(source: KnowledgeSource, method: str, rng: RNGLike) -> tuple[NDArray
     components = pca.fit_transform(source.vectors.astype(np.float64))
     if method == "pca":
         share = pca.explained_variance_ratio_
+        components[:, share < _NOTHING] = 0  # rounding errors would fill the axes
         return components, (f"PC 1 ({share[0]:.0%} of variance)", f"PC 2 ({share[1]:.0%})")
     from umap import UMAP
 

@@ -22,6 +22,8 @@ _ITERATIONS: Final = 150
 """Steps of adjustText: a number and not a time, so that the figure is the same on a slow machine."""
 _ROUNDS: Final = 2
 """How often names that found no room start again, around those that did."""
+_LONGEST: Final = 0.6, 80.0
+"""Longest name, as a share of the width of the axes, and in points."""
 _MARK: Final = 2.5
 """Half the width of a point, points."""
 _LEADER: Final = 5.0
@@ -59,8 +61,10 @@ def label_points(
 
     box = ax.get_window_extent()
     scale = 72 / ax.figure.figure.dpi
-    order = [i for i, name in enumerate(names) if style.text_width(name, style.SMALL) * 1.15 < box.width * scale]
-    waiting = {i: _text(ax, places[i], names[i], names[i] in bold) for i in order}
+    room = min(_LONGEST[0] * box.width * scale, _LONGEST[1])
+    waiting = {
+        i: _text(ax, places[i], style.shorten(name, room, style.SMALL), name in bold) for i, name in enumerate(names)
+    }
     kept: dict[int, Text] = {}
     taken: list[Bbox] = []
     to_data, half = ax.transData.inverted(), _MARK / scale

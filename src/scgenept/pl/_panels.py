@@ -178,4 +178,4 @@ def page_size(figsize: Figsize | None, width: float) -> tuple[float, float | Non
 
 def _columns(labels: Sequence[str], width: float) -> int:
     widths = [style.text_width(label, style.SMALL) + _HANDLE * style.SMALL for label in labels]
-    return max(1, min(len(labels), int((width - 2 * MARGIN) * POINTS // max(widths, default=width))))
+    return max(1, min(len(labels), int(style.HINTING * (width - 2 * MARGIN) * POINTS // max(widths, default=width))))

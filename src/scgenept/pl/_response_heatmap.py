@@ -18,8 +18,9 @@ from .._errors import DataError, UnknownNameError, listing, near_names
 from ..data.lost import why_missing
 from ..perturbation import Perturbation
 from . import _style as style
+from ._captions import many
 from ._changes import observed_changes, predicted_changes
-from ._docs import describe_figure
+from ._docs import draws_figure
 from ._figures import on_axes
 from ._responses import require_adata
 
@@ -46,6 +47,8 @@ _SMALLEST_NAME: Final = 4.5
 """Below this size, points, a name is not written."""
 _NAMES: Final = 0.38
 """Largest share of the width that names of perturbations take; longer ones are shortened."""
+_NOTHING: Final = 1e-5
+"""A change up to this size is a rounding error of single precision, which no colours are spread over."""
 _STRIP: Final = 4.0
 _GAP: Final = 2.0
 _TREE: Final = 16.0
@@ -82,7 +85,7 @@ class _Picture:
         return list(next(iter(self.tables.values())).columns)
 
 
-@describe_figure("Two columns of a journal (175 mm), or one where it suffices, and as high as the rows need,")
+@draws_figure("Two columns of a journal (175 mm), or one where it suffices, and as high as the rows need,")
 def response_heatmap(  # noqa: PLR0913  (what is drawn, and where the figure goes)
     adata: AnnData,
     perturbations: str | Sequence[PerturbationLike] | None = None,
@@ -256,7 +259,8 @@ def _draw(ax: Axes, picture: _Picture, given: dict[str, Any]) -> QuadMesh:
     """Draw the rows, those of one perturbation under each other, from the top."""
     n, kinds = len(picture.rows), list(picture.tables.values())
     values = np.stack([table.to_numpy(dtype=np.float64) for table in kinds], axis=1).reshape(n * len(kinds), -1)
-    largest = float(np.percentile(np.abs(values), 99)) or float(np.abs(values).max()) or 1.0
+    sizes = float(np.percentile(np.abs(values), 99)), float(np.abs(values).max()), 1.0
+    largest = next(size for size in sizes if size > _NOTHING)
     ours: dict[str, Any] = {"cmap": style.DIVERGING, "rasterized": True}
     if not {"norm", "vmin", "vmax"} & set(given):
         ours["norm"] = TwoSlopeNorm(0, -largest, largest)
@@ -365,7 +369,7 @@ def _above(ax: Axes, picture: _Picture, mesh: QuadMesh, width: float) -> None:
 
 def _caption(picture: _Picture, seen: Changes | None, models: list[str], notes: list[str]) -> str:
     kinds, n = list(picture.tables), len(picture.rows)
-    sentences = [f"{n} perturbation{'' if n == 1 else 's'} x {len(picture.genes)} genes."]
+    sentences = [f"{many(n, 'perturbation')} x {many(len(picture.genes), 'gene')}."]
     if len(kinds) > 1:
         sentences.append("Of each perturbation the observed change stands above the predicted one.")
     if "observed" in kinds and seen is not None and seen.origin:

@@ -15,7 +15,7 @@ from ..data.records import read_record, split_key
 from ..data.select import control_mask
 from ..data.splits.parts import PARTS, SUBGROUPS
 from . import _style as style
-from ._docs import describe_figure
+from ._docs import draws_figure
 from ._panels import MARGIN, POINTS, TEXT_LINE, Panels, new_page, page_size
 from ._responses import require_adata
 
@@ -49,7 +49,7 @@ _HATCHED: Final = "none of them"
 _COUNTS: Final = ("perturbations", "cells")
 
 
-@describe_figure("Two columns of a journal (175 mm), and as high as the rows need,")
+@draws_figure("Two columns of a journal (175 mm), and as high as the rows need,")
 def split(
     adata: AnnData,
     *,
@@ -81,7 +81,7 @@ def split(
     Raises
     ------
     DataError
-        There is no setup or no split, or no perturbed cell.
+        There is no setup or no split, or no perturbed cell; the rows do not fit the width.
 
     Examples
     --------
@@ -114,8 +114,13 @@ def split(
         max(style.text_width(name, style.SMALL, weight="bold") for name in column)
         for column in zip(*order, strict=True)
     ]
-    names = sum(widths) / POINTS * 1.04 + 3 * MARGIN
+    names = sum(widths) / POINTS / style.HINTING + 3 * MARGIN
     panel = (width - names - 2 * MARGIN - _GAP) / 2
+    least = max(style.text_width(name, style.SMALL, weight="bold") for name in _COUNTS) / POINTS / style.HINTING
+    if panel < least:
+        needed = (width + 2 * (least - panel)) * style.MM
+        msg = f"These rows need a figsize of a width of {np.ceil(100 * needed) / 100:.2f} inches."
+        raise DataError(msg)
     with new_page(
         width,
         wanted,
@@ -132,7 +137,7 @@ def split(
             axes[name] = page.axes(left, top, panel, page.room)
             page.text(left, top - MARGIN, name, va="baseline", fontweight="bold")
             _bars(axes[name], tables[name], panel * POINTS, kwargs)
-        _names(page, order, top, page.room / len(order), widths[0] / POINTS * 1.04 + 2 * MARGIN)
+        _names(page, order, top, page.room / len(order), widths[0] / POINTS / style.HINTING + 2 * MARGIN)
     return Panels(page.figure, axes)
 
 

@@ -12,8 +12,8 @@ from matplotlib.patches import Patch
 from .. import _keys
 from .._errors import DataError
 from . import _style as style
-from ._captions import observed_by, predicted_by, ranked_by
-from ._docs import describe_figure
+from ._captions import many, observed_by, predicted_by, ranked_by
+from ._docs import draws_figure
 from ._figures import on_axes
 from ._responses import read_observation, read_prediction, require_observation
 
@@ -44,6 +44,8 @@ _PREDICTED: Final[dict[str, Any]] = {
 }
 """Look of the predicted mean and its bar."""
 _SIZE: Final = (style.TWO_COLUMNS, 75 * style.MM)
+_NAMES: Final = 0.3
+"""Largest share of the height that names of genes take; longer ones are shortened."""
 _DIAMOND: Final[dict[str, Any]] = {"markersize": 2.6, "markerfacecolor": "white", "markeredgewidth": style.LINE}
 """Look of the observed mean."""
 _INTERVALS: Final = {
@@ -54,7 +56,7 @@ _INTERVALS: Final = {
 """What is said of an interval, by its source."""
 
 
-@describe_figure("Two columns of a journal (175 mm) by 75 mm")
+@draws_figure("Two columns of a journal (175 mm) by 75 mm")
 def top_genes(  # noqa: PLR0913  (where the data are, and where the figure goes)
     adata: AnnData,
     perturbation: PerturbationLike,
@@ -206,12 +208,20 @@ def _label(ax: Axes, genes: list[str], prediction: Prediction, observation: Obse
     """Write names, scale, legend and caption in sizes that fit the axes as laid out now."""
     style.tidy(ax)
     ax.set_ylabel("change over control\n(log1p of counts per 10,000)", **style.WORDS)
-    ax.set_xticks(np.arange(len(genes)), genes, rotation=90)
-    width = style.width_in_points(ax)
+    ax.set_xticks([])
+    width, height = style.size_in_points(ax)
     size = min(style.SMALL, 0.8 * width / (len(genes) + 0.2))
+<<<<<<< HEAD
     for label, gene in zip(ax.get_xticklabels(), genes, strict=True):
         target = gene in prediction.targets
         label.set(fontsize=size, fontweight="bold" if target else "normal", fontstyle="italic")
+=======
+    names = [style.shorten(gene, _NAMES * height, size) for gene in genes]
+    ax.set_xticks(np.arange(len(genes)), names, rotation=90)
+    for tick, gene in zip(ax.xaxis.get_major_ticks(), genes, strict=True):
+        target = gene in prediction.perturbation.genes
+        tick.label1.set(fontsize=size, fontweight="bold" if target else "normal", fontstyle="italic")
+>>>>>>> figures
     style.caption_below(ax, _caption(genes, prediction, observation), width)
     _legend(ax, prediction, observation, width)
 
@@ -242,12 +252,12 @@ def _caption(genes: list[str], prediction: Prediction, observation: Observation 
     """Say what was predicted with what from what, and what the marks are."""
     sentences = [predicted_by(prediction)]
     if observation is None:
-        sentences += [f"Top {len(genes)} genes by size of the predicted change."]
+        sentences += [f"Top {many(len(genes), 'gene')} by size of the predicted change."]
     else:
         drawn = "; boxes: quartiles, whiskers: 5th to 95th percentile" if observation.cells is not None else ""
         sentences += [
             observed_by(observation, drawn),
-            f"Top {len(genes)} genes by {ranked_by(observation)}.",
+            f"Top {many(len(genes), 'gene')} by {ranked_by(observation)}.",
         ]
     if prediction.interval is not None:
         sentences += [

@@ -9,10 +9,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from . import _style as style
-from ._docs import describe_figure
+from ._docs import draws_figure
 from ._figures import on_axes
 from ._history import LEARNING_RATE, TRAIN_LOSS, VALIDATION_LOSS, read_history
-from ._panels import MARGIN, new_page, page_size
+from ._panels import MARGIN, POINTS, new_page, page_size
 
 if TYPE_CHECKING:
     import os
@@ -33,9 +33,13 @@ _LEAST: Final = 20.0
 _RATES: Final = 9.0
 """Of the learning rate, millimetres."""
 _LEFT: Final = 14.0
+_BESIDE: Final = 5.5
+"""Room on the left of the losses, and of it what the numbers leave to the name of the scale and the ticks."""
 _BELOW: Final = 8.0
 _WIDE_RANGE: Final = 10.0
 """Ratio of the largest to the smallest loss from which the scale is logarithmic."""
+_DECADES: Final = 1000.0
+"""Ratio from which it has numbers at powers of ten only."""
 _FEW: Final = 40
 """So many epochs have a mark each."""
 _TRAIN: Final = "training"
@@ -44,7 +48,7 @@ _TRAIN_COLOUR: Final = "#6E6E6E"
 _VALIDATION: Final = "validation"
 
 
-@describe_figure("One column of a journal (85 mm)")
+@draws_figure("One column of a journal (85 mm)")
 def training(
     run: ScGenePT | TrainingRun | pd.DataFrame | str | os.PathLike[str],
     *,
@@ -134,6 +138,12 @@ def _on_page(
             ax.tick_params(labelbottom=False)
         lowest.set_xlabel("epoch", **style.WORDS, labelpad=2)
         _draw(ax, history, kwargs)
+        numbers = ax.yaxis.get_major_formatter().format_ticks(list(ax.get_yticks()))
+        room = max(style.text_width(number, style.SMALL) for number in numbers) / POINTS / style.HINTING
+        left = max(_LEFT, room + _BESIDE) / page.width
+        for panel in (ax, lowest):
+            box = panel.get_position()
+            panel.set_position((left, box.y0, box.x1 - left, box.height))
     return ax
 
 
@@ -159,13 +169,14 @@ def _draw(ax: Axes, history: History, kwargs: dict[str, Any]) -> None:
     losses = losses[np.isfinite(losses)]
     if losses.min() > 0 and losses.max() / losses.min() > _WIDE_RANGE:
         ax.set_yscale("log")
-        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
+        few = losses.max() / losses.min() < _DECADES
+        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,), numticks=6))
         ax.yaxis.set_minor_locator(NullLocator())
         ax.yaxis.set_minor_formatter(NullFormatter())
     else:
         ax.yaxis.set_major_locator(MaxNLocator(nbins=5))
     # no power of ten above the axes, where the legend is
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: style.signed(f"{value:.10g}")))
     ax.set_ylabel("mean squared error", **style.WORDS, labelpad=2)
 
 
@@ -190,7 +201,7 @@ def _handles(history: History, kwargs: dict[str, Any]) -> list[Line2D]:
     handles = [Line2D([], [], label=label, **look) for label, look in _looks(history, kwargs).items()]
     column = VALIDATION_LOSS if history.validated else TRAIN_LOSS
     value = history.table.loc[history.table["epoch"] == history.best_epoch, column]
-    number = f" ({value.iloc[0]:.3g})" if len(value) else ""
+    number = style.signed(f" ({value.iloc[0]:.3g})") if len(value) else ""
     word = "kept" if history.finished else "best so far"
     return [*handles, Line2D([], [], label=f"{word}: epoch {history.best_epoch}{number}", **_RING)]
 
