@@ -211,17 +211,11 @@ def _label(ax: Axes, genes: list[str], prediction: Prediction, observation: Obse
     ax.set_xticks([])
     width, height = style.size_in_points(ax)
     size = min(style.SMALL, 0.8 * width / (len(genes) + 0.2))
-<<<<<<< HEAD
-    for label, gene in zip(ax.get_xticklabels(), genes, strict=True):
-        target = gene in prediction.targets
-        label.set(fontsize=size, fontweight="bold" if target else "normal", fontstyle="italic")
-=======
     names = [style.shorten(gene, _NAMES * height, size) for gene in genes]
     ax.set_xticks(np.arange(len(genes)), names, rotation=90)
     for tick, gene in zip(ax.xaxis.get_major_ticks(), genes, strict=True):
-        target = gene in prediction.perturbation.genes
+        target = gene in prediction.targets
         tick.label1.set(fontsize=size, fontweight="bold" if target else "normal", fontstyle="italic")
->>>>>>> figures
     style.caption_below(ax, _caption(genes, prediction, observation), width)
     _legend(ax, prediction, observation, width)
 
