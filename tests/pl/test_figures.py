@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 import scgenept as sgp
 from scgenept._errors import DataError
 from scgenept.pl import _style
+from scgenept.pl._docs import draws_figure
 from scgenept.pl._figures import new_figure, on_axes
 from tests.pl.conftest import PAIR
 from tests.pl.figures import texts_of
@@ -219,3 +220,15 @@ def test_wrapped_text_keeps_its_width_at_every_resolution(dpi: int, weight: str)
     drawn = figure.text(0, 0, text, fontsize=_style.SMALL, fontweight=weight)
     width = drawn.get_window_extent().width * 72 / dpi
     assert width * _style.HINTING <= _style.text_width(text, _style.SMALL, weight=weight)
+
+
+def test_what_a_backend_sets_when_it_starts_survives_the_first_figure() -> None:
+    @draws_figure("")
+    def first() -> float:
+        mpl.rcParams["interactive"] = True
+        return mpl.rcParams["lines.linewidth"]
+
+    with mpl.rc_context({"interactive": False, "lines.linewidth": 7.0}):
+        assert first() == mpl.rcParamsDefault["lines.linewidth"]
+        assert mpl.rcParams["interactive"]
+        assert mpl.rcParams["lines.linewidth"] == 7.0

@@ -70,8 +70,14 @@ def draws_figure(size: str) -> Callable[[Function], Function]:
 
         @wraps(function)
         def draw(*args: Any, **kwargs: Any) -> object:
-            with mpl.rc_context(_LOOK):
+            # not rc_context, which takes back what a backend sets when the first figure makes it start: notebooks
+            # showed no figure but that one
+            of_user = {name: mpl.rcParams[name] for name in _LOOK}
+            mpl.rcParams.update(_LOOK)
+            try:
                 return function(*args, **kwargs)
+            finally:
+                mpl.rcParams.update(of_user)
 
         return cast("Function", draw)
 
