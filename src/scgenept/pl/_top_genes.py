@@ -44,8 +44,8 @@ _PREDICTED: Final[dict[str, Any]] = {
 }
 """Look of the predicted mean and its bar."""
 _SIZE: Final = (style.TWO_COLUMNS, 75 * style.MM)
-_NAMES: Final = 0.3
-"""Largest share of the height that names of genes take; longer ones are shortened."""
+_NAMES: Final = 0.36
+"""Largest share of the height that names of genes take, enough for Ensembl ids; longer ones are shortened."""
 _DIAMOND: Final[dict[str, Any]] = {"markersize": 2.6, "markerfacecolor": "white", "markeredgewidth": style.LINE}
 """Look of the observed mean."""
 _INTERVALS: Final = {
