@@ -67,6 +67,16 @@ def test_predicted_layers_without_their_record(experiment: Experiment, table: pd
         read(controls, experiment)
 
 
+def test_predicted_cells_without_the_first_gene_count(experiment: Experiment, table: pd.DataFrame) -> None:
+    controls = ad.AnnData(np.ones((3, table.shape[1])), var=pd.DataFrame(index=table.columns))
+    controls.layers["G07"] = np.tile(table.loc["G07"].to_numpy(), (3, 1))
+    controls.layers["G07"][0, 0] = np.nan
+    controls.layers["G07"][2] = np.nan
+    controls.uns["scgenept"] = {"predictions": {"G07": {"perturbation": "G07"}}}
+    notes = read_table(controls, experiment, name="mine").notes
+    assert any("predicts NaN for 1 perturbations, which have no score: G07" in note for note in notes)
+
+
 def test_what_get_predicted_returns_is_not_taken_for_its_control_cells(experiment: Experiment) -> None:
     controls = experiment.adata[experiment.adata.obs["is_control"]].copy()
     controls.uns["scgenept"] = {"predictions": {"G07": {"perturbation": "G07"}}}

@@ -131,17 +131,22 @@ def test_baselines_stand_in_the_order_of_the_first_panel(panels: Panels) -> None
         assert {name: lane for name, (_, lane) in marks(ax).items()} == {n: lane for n, (_, lane) in first.items()}
 
 
-def test_a_baseline_with_fewer_perturbations_is_no_rival_and_open(made: Scored, panels: Panels) -> None:
+@pytest.mark.parametrize(("scale", "cells"), [("calibrated", "halves"), ("value", "full")])
+def test_a_baseline_with_fewer_perturbations_is_no_rival_and_open(made: Scored, scale: str, cells: str) -> None:
     column = SCORES.index("pds_cosine")
-    winner = best(panels.axes["pds_cosine", "all"])[0]
-    full = made.full | {winner: made.full[winner].copy()}
-    full[winner][0, column] = np.nan
-    panels = sgp.pl.evaluation(report_of(replace(made, full=full)), by=None)
-    ax = panels.axes["pds_cosine", "all"]
-    assert best(ax) != [winner]
-    (line,) = [line for line in ax.lines if line.get_label() == winner]
-    assert line.get_markerfacecolor() == "white"
-    assert "Open marks: undefined for some of the perturbations" in caption_of(panels.figure)
+    panels = sgp.pl.evaluation(report_of(made), by=None, scale=scale)
+    (winner,) = best(panels.axes["pds_cosine", "all"])
+    for of in ("full", "halves"):
+        known = getattr(made, of)
+        gap = known | {winner: known[winner].copy()}
+        gap[winner][0, column] = np.nan
+        panels = sgp.pl.evaluation(report_of(replace(made, **{of: gap})), by=None, scale=scale)
+        ax = panels.axes["pds_cosine", "all"]
+        (line,) = [line for line in ax.lines if line.get_label() == winner]
+        counts = of == cells
+        assert (best(ax) != [winner]) == counts
+        assert (line.get_markerfacecolor() == "white") == counts
+        assert ("Open marks: undefined for some of the perturbations" in caption_of(panels.figure)) == counts
 
 
 def test_undefined_is_said_and_not_drawn(made: Scored) -> None:

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 import scgenept as sgp
 from scgenept._errors import DataError
 from scgenept.pl import _style
-from scgenept.pl._docs import draws_figure
+from scgenept.pl._draws_figure import draws_figure
 from scgenept.pl._figures import new_figure, on_axes
 from tests.pl.conftest import PAIR
 from tests.pl.figures import texts_of

@@ -77,9 +77,9 @@ def score_on_halves(
 
     The first half is the replicate, with its own half of the controls; of few cells it is shrunk to the mean of the
     training perturbations (:func:`scgenept.evaluation.references.interpolate`). Baselines are fitted to the controls of
-    the first half and to all cells of the training perturbations, and networks predict from the controls of the first
-    half, so that nothing they know is part of the truth. The genes that weigh and those that respond are those of the
-    second half.
+    the first half and to all cells of the training perturbations (once more for the scores of pairs, with the singles
+    of the first half only), and networks predict from the controls of the first half, so that nothing they know is part
+    of the truth. The genes that weigh and those that respond are those of the second half.
 
     Parameters
     ----------

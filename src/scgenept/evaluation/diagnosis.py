@@ -111,13 +111,7 @@ def summary_notes(summary: pd.DataFrame, judged: Iterable[str], *, calibrated: b
                 "experiment does not score clearly better than the mean of the training perturbations, or fewer than "
                 f"{FEWEST} of them have both scores."
             )
-    sizes = summary.drop_duplicates("stratum").set_index("stratum")["n"]
-    small = [f"{name} ({n})" for name, n in sizes.items() if n < FEW_PERTURBATIONS]
-    if small and sizes[ALL] > 1:
-        notes.append(
-            f"Strata of fewer than {FEW_PERTURBATIONS} perturbations: {listing(small, first=12)}. Their intervals are "
-            "too narrow; read them as examples."
-        )
+    notes += small_strata_notes(summary, what="Their intervals are")
     for name in judged:
         own = overall[(overall["predictor"] == name) & (overall["n_nan"] > 0)]
         if len(own):
@@ -127,3 +121,16 @@ def summary_notes(summary: pd.DataFrame, judged: Iterable[str], *, calibrated: b
                 "They are left out of the means."
             )
     return notes
+
+
+def small_strata_notes(summary: pd.DataFrame, *, what: str) -> list[str]:
+    """Say of which strata the bootstrap makes intervals that are too narrow; a single perturbation has none."""
+    sizes = summary.drop_duplicates("stratum").set_index("stratum")["n"]
+    small = [f"{name} ({n})" for name, n in sizes.items() if n < FEW_PERTURBATIONS]
+    if not small or sizes[ALL] == 1:
+        return []
+    note = (
+        f"Strata of fewer than {FEW_PERTURBATIONS} perturbations: {listing(small, first=12)}. {what} too narrow; read "
+        "them as examples."
+    )
+    return [note]

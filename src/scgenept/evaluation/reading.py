@@ -135,7 +135,7 @@ def _from_layers(source: AnnData, records: dict[str, Any], name: str) -> pd.Data
             msg = f"{name} holds two predictions of {perturbation}; the second is layers[{key!r}]. Delete one."
             raise DataError(msg)
         layer = _dense(source.layers[key])
-        rows[perturbation] = layer[~np.isnan(layer[:, 0])].mean(axis=0, dtype=np.float64)
+        rows[perturbation] = layer[~np.isnan(layer).all(axis=1)].mean(axis=0, dtype=np.float64)
     return pd.DataFrame.from_dict(rows, orient="index", columns=source.var_names)
 
 

@@ -14,7 +14,7 @@ from ..evaluation.scores.correlations import pearson_delta
 from . import _style as style
 from ._captions import many, observed_by, predicted_by, ranked_by
 from ._changes import References, observed_changes, references, require_finite
-from ._docs import draws_figure
+from ._draws_figure import draws_figure
 from ._figures import on_axes
 from ._labels import label_points, left_out
 from ._responses import read_prediction, require_observation

@@ -13,7 +13,7 @@ from .._errors import DataError
 from ..evaluation.report._view import title
 from ..evaluation.summary import ALL
 from . import _style as style
-from ._docs import draws_figure
+from ._draws_figure import draws_figure
 from ._panels import MARGIN, POINTS, TEXT_LINE, Panels, new_page, page_size
 from ._strips import read_strips
 

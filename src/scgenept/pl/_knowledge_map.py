@@ -12,7 +12,7 @@ from .._errors import DataError, UnknownNameError, listing
 from .._random import generator_of, require_rng
 from ..knowledge import KnowledgeSource
 from . import _style as style
-from ._docs import draws_figure
+from ._draws_figure import draws_figure
 from ._figures import on_axes
 from ._labels import label_points, left_out
 

@@ -20,7 +20,7 @@ from ..perturbation import Perturbation
 from . import _style as style
 from ._captions import many
 from ._changes import observed_changes, predicted_changes
-from ._docs import draws_figure
+from ._draws_figure import draws_figure
 from ._figures import on_axes
 from ._responses import require_adata
 

@@ -15,7 +15,7 @@ from ..data.records import read_record, split_key
 from ..data.select import control_mask
 from ..data.splits.parts import PARTS, SUBGROUPS
 from . import _style as style
-from ._docs import draws_figure
+from ._draws_figure import draws_figure
 from ._panels import MARGIN, POINTS, TEXT_LINE, Panels, new_page, page_size
 from ._responses import require_adata
 

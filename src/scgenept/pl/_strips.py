@@ -23,10 +23,10 @@ ScaleLike: TypeAlias = Literal["calibrated", "value"]
 
 BY: Final = ("kind", "effect_size", "n_cells")
 COLUMNS: Final = {
-    "calibrated": ("calibrated", "calibrated_low", "calibrated_high"),
-    "value": ("value", "ci_low", "ci_high"),
+    "calibrated": ("calibrated", "calibrated_low", "calibrated_high", "n_nan_on_halves"),
+    "value": ("value", "ci_low", "ci_high", "n_nan"),
 }
-"""Scale -> columns of the summary with the mean and its interval."""
+"""Scale -> columns of the summary with the mean, its interval, and the number of perturbations left out of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,8 +168,8 @@ def _metrics(summary: pd.DataFrame, metrics: str | Sequence[str] | None) -> list
 
 
 def _strip(rows: pd.DataFrame, judged: Sequence[str], scale: str) -> Strip:
-    columns = dict(zip(COLUMNS[scale], ("value", "low", "high"), strict=True))
-    table = rows.set_index("predictor")[[*columns, "n_nan", "is_baseline"]].rename(columns=columns)
+    columns = dict(zip(COLUMNS[scale], ("value", "low", "high", "n_nan"), strict=True))
+    table = rows.set_index("predictor")[[*columns, "is_baseline"]].rename(columns=columns)
     mean = 0.0 if scale == "calibrated" else float(table["value"].get(MEAN, np.nan))
     of_judged = table.loc[list(judged)]
     undefined = of_judged.loc[of_judged["value"].notna(), "n_nan"]

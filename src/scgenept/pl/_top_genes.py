@@ -13,7 +13,7 @@ from .. import _keys
 from .._errors import DataError
 from . import _style as style
 from ._captions import many, observed_by, predicted_by, ranked_by
-from ._docs import draws_figure
+from ._draws_figure import draws_figure
 from ._figures import on_axes
 from ._responses import read_observation, read_prediction, require_observation
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..._errors import listing
-from ..diagnosis import FEW_PERTURBATIONS
+from ..diagnosis import small_strata_notes
 from ..scores import aurc, confidence_error_spearman, crps, interval_coverage, interval_width
 from ..statistics import bootstrap_means, interval
 from .conformal import ALL
@@ -123,7 +122,9 @@ def measure_intervals(
         if len(chosen := table[(table["level"] == level) & ((stratum == ALL) | (table["stratum"] == stratum))])
     ]
     summary = pd.DataFrame(rows)
-    return IntervalReport(table, summary, (*notes, *_small_strata(summary)))
+    return IntervalReport(
+        table, summary, (*notes, *small_strata_notes(summary, what="The intervals of their coverage are"))
+    )
 
 
 def _with_interval(std: FloatArray, lower: FloatArray, upper: FloatArray) -> BoolArray:
@@ -131,19 +132,6 @@ def _with_interval(std: FloatArray, lower: FloatArray, upper: FloatArray) -> Boo
     has: BoolArray = ~(np.isnan(std) | np.isnan(lower).any(axis=0) | np.isnan(upper).any(axis=0))
     known: BoolArray = np.all(has[has.any(axis=1)], axis=0)
     return known if known.any() else np.ones_like(known)
-
-
-def _small_strata(summary: pd.DataFrame) -> list[str]:
-    """Say of which strata the bootstrap makes intervals that are too narrow; a single perturbation has none."""
-    sizes = summary.drop_duplicates("stratum").set_index("stratum")["n"]
-    small = [f"{name} ({n})" for name, n in sizes.items() if n < FEW_PERTURBATIONS]
-    if not small or sizes[ALL] == 1:
-        return []
-    note = (
-        f"Strata of fewer than {FEW_PERTURBATIONS} perturbations: {listing(small, first=12)}. The intervals of their "
-        "coverage are too narrow; read them as examples."
-    )
-    return [note]
 
 
 def _summary(table: pd.DataFrame, rng: np.random.Generator) -> dict[str, Any]:
