@@ -93,6 +93,10 @@ def claims_of_finetune_and_evaluate(namespace: dict[str, Any]) -> None:
     own = report.summary.query("stratum == 'all' and predictor == 'scgpt-finetuned'").set_index("metric")
     assert own.loc[["pearson_delta", "pds_cosine"], "positive_control"].round(2).tolist() == [0.64, 0.88]
     assert own.loc["pds_cosine", "value_on_halves"] < own.loc["pds_cosine", "positive_control"] - 0.1
+    assert (own.loc[namespace["scores"], "calibrated_high"] < 1).all()
+    assert own.loc["pds_cosine", "can_rank"]
+    small = report.summary.query("stratum_of == 'kind' and n < 6")
+    assert not small["can_rank"].any()
     assert any("on halves baselines know only one half of them" in note for note in report.notes)
     seeds, repeated = list(namespace["seeds"]), namespace["repeated"]
     collapsed = [note.split(" has collapsed: ") for note in repeated.notes if "collapsed" in note]

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from .._errors import DataError
 from ..evaluation.report._view import title
-from ..evaluation.summary import ALL
+from ..evaluation.summary import ALL, FEWEST
 from . import _style as style
 from ._draws_figure import draws_figure
 from ._panels import MARGIN, POINTS, TEXT_LINE, Panels, new_page, page_size
@@ -304,7 +304,10 @@ def _sentences(strips: Strips, limits: dict[str, tuple[float, float]]) -> list[s
     found.append(f"Bars: 95 % intervals, bootstrap over perturbations ({about['n_boot']:,} draws)")
     found[-1] += ", none for n = 1." if 1 in strips.strata.values() else "."
     if strips.scale == "calibrated" and not all(strip.can_rank for strip in strips.strips.values()):
-        found.append("Grey panels: a replicate is not clearly better than the mean, so the score ranks nobody there.")
+        found.append(
+            "Grey panels: a replicate is not clearly better than the mean, or perturbations are fewer than "
+            f"{FEWEST}, so the score ranks nobody there."
+        )
     defined = [table[table["value"].notna()].reindex([*strips.judged, *strips.baselines]) for table in tables.values()]
     if any((table["n_nan"] > 0).any() for table in defined):
         found.append("Open marks: undefined for some of the perturbations, which are left out.")
